@@ -1,0 +1,2 @@
+import ArgumentParser
+@main struct P: AsyncParsableCommand { mutating func run() async throws {} }

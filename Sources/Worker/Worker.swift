@@ -1,0 +1,2 @@
+import ArgumentParser
+@main struct W: AsyncParsableCommand { mutating func run() async throws {} }
