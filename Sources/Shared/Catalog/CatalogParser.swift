@@ -1,0 +1,98 @@
+/// Reads the targets of a configuration file or a preset.
+struct CatalogParser {
+    /// The key of the file under which targets stand.
+    static let section = "targets"
+
+    /// What a file defines.
+    struct Result {
+        var targets: [(target: Target, node: ConfigurationNode)] = []
+        /// Names that the product no longer has, with the reason.
+        var removed: [String: String] = [:]
+    }
+
+    private static let keys = [
+        "schema", "table", "key", "joins", "max_age", "expires_at", "keep_newest", "where", "strategy",
+    ]
+    private static let removed = "removed"
+    private static let acceptedTarget = "a letter and then up to 62 letters, digits, underscores or hyphens"
+    private static let acceptedKey = "the column, or the list of columns, that identifies a row"
+
+    /// Reads the `targets` of the operator's file, and leaves the settings in it alone.
+    static func targets(of file: ConfigurationFile) throws(ConfigurationError) -> Result {
+        var result = Result()
+        for entry in try file.root.entries() where entry.key == Self.section {
+            for target in try entry.value.entries() {
+                result.targets.append((try Self.target(target), target.value))
+            }
+        }
+        return result
+    }
+
+    /// Reads a preset, which holds nothing but targets, and may say that one is gone.
+    static func targets(ofPreset file: ConfigurationFile) throws(ConfigurationError) -> Result {
+        var result = Result()
+        guard let section = try file.root.fields([Self.section])[Self.section] else { return result }
+        for entry in try section.entries() {
+            if try entry.value.entries().contains(where: { $0.key == Self.removed }) {
+                let reason = try entry.value.fields([Self.removed]).required(Self.removed, accepted: "why")
+                result.removed[entry.key] = try reason.text(accepted: "why the target is gone")
+            } else {
+                result.targets.append((try Self.target(entry), entry.value))
+            }
+        }
+        return result
+    }
+
+    private static func target(_ entry: ConfigurationNode.Entry) throws(ConfigurationError) -> Target {
+        let node = entry.value
+        guard entry.key.wholeMatch(of: /[A-Za-z][A-Za-z0-9_-]{0,62}/) != nil else {
+            throw node.error("\"\(entry.key)\" is not a target's name; accepted: \(Self.acceptedTarget)")
+        }
+        let fields = try node.fields(Self.keys)
+        let table = try fields.required("table", accepted: "the table to clean").parse(
+            accepted: NameScanner.acceptedName,
+            NameScanner.name
+        )
+        let joins = try JoinParser(table: table).joins(fields["joins"])
+        let columns = ColumnParser(table: table, joins: joins)
+        let key = try columns.ownColumns(
+            fields.required("key", accepted: Self.acceptedKey),
+            accepted: Self.acceptedKey
+        )
+        let target = Target(
+            name: entry.key,
+            schema: try fields["schema"]?.parse(accepted: NameScanner.acceptedName, NameScanner.name),
+            table: table,
+            key: key,
+            joins: joins,
+            rule: try RuleParser(columns: columns).rule(fields),
+            strategy: try Self.strategy(fields["strategy"])
+        )
+        try Self.checkStrategy(of: target, fields["strategy"])
+        return target
+    }
+
+    private static func strategy(_ node: ConfigurationNode?) throws(ConfigurationError) -> Strategy? {
+        let accepted = Strategy.allCases.map(\.rawValue).joined(separator: ", ")
+        return try node?.parse(accepted: accepted) { (text) throws(RejectedValue) in
+            guard let strategy = Strategy(rawValue: text) else {
+                throw RejectedValue(text, "is not a strategy", accepted: accepted)
+            }
+            return strategy
+        }
+    }
+
+    /// Refuses a strategy that has nothing to cut by; the planner judges the rest, which needs the database.
+    private static func checkStrategy(of target: Target, _ node: ConfigurationNode?) throws(ConfigurationError) {
+        let missing: String? =
+            switch target.strategy {
+            case .window where target.rule.maxAge == nil && target.rule.expiresAt == nil: "max_age or expires_at"
+            case .group where target.rule.keepNewest == nil: "keep_newest"
+            case .idRange where target.key.count > 1: "a key of one column"
+            case .block, .window, .idRange, .group, nil: nil
+            }
+        if let node, let strategy = target.strategy, let missing {
+            throw node.error("\"\(strategy.rawValue)\" needs \(missing); accepted: another strategy, or none")
+        }
+    }
+}

@@ -1,0 +1,43 @@
+extension Target {
+    /// Identifies what this target deletes: table, key, joins and rule, but neither the values of its knobs nor how it is
+    /// cut, which a run keeps for itself.
+    ///
+    /// A worker whose own definition has another hash must not execute the run's batches. This guards against mistakes (two
+    /// versions of a file during a roll-out), not against attackers, who could not gain anything: workers only ever execute
+    /// their own catalogue. So FNV-1a, which is a few lines, stable across processes and versions, is enough.
+    package var definitionHash: String {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in self.canonicalText.utf8 {
+            hash ^= UInt64(byte)
+            hash &*= 0x0000_0100_0000_01B3
+        }
+        let digits = String(hash, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+
+    /// The definition as one string; parts have their length and lists their count before them, so that no two definitions
+    /// give the same.
+    private var canonicalText: String {
+        var parts = ["table", self.table, "key"] + Self.list(self.key)
+        for join in self.joins {
+            parts += ["join", join.table, "\(join.conditions.count)"]
+            for condition in join.conditions {
+                parts += Self.parts(condition.left) + ["="] + Self.parts(condition.right)
+            }
+        }
+        if let maxAge = self.rule.maxAge { parts += ["max_age", maxAge.column, "knob"] }
+        if let expiresAt = self.rule.expiresAt { parts += ["expires_at", expiresAt] }
+        if let keepNewest = self.rule.keepNewest {
+            parts += ["keep_newest", "knob", "per", "\(keepNewest.per.count)"] + keepNewest.per.flatMap(Self.parts)
+            parts += ["order"] + Self.list(keepNewest.order)
+        }
+        if let condition = self.rule.where { parts += ["where", condition] }
+        return parts.map { "\($0.utf8.count):\($0)" }.joined()
+    }
+
+    private static func list(_ names: [String]) -> [String] { ["\(names.count)"] + names }
+
+    private static func parts(_ column: Column) -> [String] {
+        [column.table.map { ".\($0)" } ?? "own", column.name]
+    }
+}

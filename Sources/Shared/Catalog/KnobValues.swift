@@ -1,0 +1,126 @@
+/// What a target's knobs are set to, frozen into a run when it is created.
+package struct KnobValues: Sendable, Hashable, Codable {
+    /// The age in microseconds, which is PostgreSQL's resolution; nil when the rule has none.
+    package var maxAgeMicroseconds: Int64?
+    /// How many rows `keep_newest` keeps; nil when the rule has none.
+    package var keep: Int?
+
+    /// The age; what is finer than a microsecond is rounded up, so that no row expires early.
+    package var maxAge: Duration? {
+        get { self.maxAgeMicroseconds.map { .microseconds($0) } }
+        set {
+            self.maxAgeMicroseconds = newValue.map { duration in
+                let (seconds, attoseconds) = duration.components
+                return seconds * 1_000_000 + (attoseconds + 999_999_999_999) / 1_000_000_000_000
+            }
+        }
+    }
+
+    package init(maxAge: Duration? = nil, keep: Int? = nil) {
+        self.keep = keep
+        self.maxAge = maxAge
+    }
+
+    /// Spelled like the columns and fields that hold them.
+    private enum CodingKeys: String, CodingKey {
+        case maxAgeMicroseconds = "max_age_microseconds"
+        case keep
+    }
+}
+
+/// Whether a target can run.
+package enum TargetSwitch: Sendable, Hashable {
+    /// All knobs are set.
+    case on(KnobValues)
+    /// A knob is unset; the reason names it: `METRICS_ENTRIES_MAX_AGE is not set`.
+    case off(reason: String)
+}
+
+extension Target {
+    /// Looks the knobs up.
+    ///
+    /// An unset variable switches the target off, as it does in Distr; a variable that is set to something unusable is an
+    /// error, even when another is unset. `maxAge` and `keep` are `--max-age` and `--keep` of the command line and take the
+    /// place of the rule's own; one that the rule has no use for is an error.
+    package func resolveKnobs(
+        environment: Environment,
+        maxAge: Duration? = nil,
+        keep: Int? = nil
+    ) throws(ConfigurationError) -> TargetSwitch {
+        try self.checkOverrides(maxAge: maxAge, keep: keep)
+        var values = KnobValues()
+        var unset: [String] = []
+        if let knob = self.rule.maxAge?.age {
+            values.maxAge = maxAge
+            if maxAge == nil {
+                values.maxAge = try self.value(of: knob, in: environment, unset: &unset, KnobText.age)
+            }
+        }
+        if let knob = self.rule.keepNewest?.count {
+            values.keep = keep
+            if keep == nil {
+                values.keep = try self.value(of: knob, in: environment, unset: &unset, KnobText.count)
+            }
+        }
+        guard unset.isEmpty else {
+            return .off(reason: "\(unset.joined(separator: " and ")) \(unset.count == 1 ? "is" : "are") not set")
+        }
+        return .on(values)
+    }
+
+    private func checkOverrides(maxAge: Duration?, keep: Int?) throws(ConfigurationError) {
+        if let maxAge {
+            guard self.rule.maxAge != nil else {
+                throw ConfigurationError("--max-age: the target \(self.name) has no max_age in its rule; leave it out")
+            }
+            guard maxAge > .zero else {
+                throw ConfigurationError(
+                    name: "--max-age",
+                    rejected: RejectedValue(
+                        DurationText.format(maxAge),
+                        "is not greater than zero",
+                        accepted: DurationText.acceptedPositive
+                    )
+                )
+            }
+        }
+        if let keep {
+            guard self.rule.keepNewest != nil else {
+                throw ConfigurationError("--keep: the target \(self.name) has no keep_newest in its rule; leave it out")
+            }
+            do {
+                _ = try KnobText.count("\(keep)")
+            } catch {
+                throw ConfigurationError(name: "--keep", rejected: error)
+            }
+        }
+    }
+
+    /// The value of one knob; a variable that is not there is added to `unset`.
+    private func value<Value>(
+        of knob: Knob,
+        in environment: Environment,
+        unset: inout [String],
+        _ parse: (String) throws(RejectedValue) -> Value
+    ) throws(ConfigurationError) -> Value? {
+        let name: String
+        let text: String
+        switch knob {
+        case .literal(let literal):
+            name = "targets.\(self.name)"
+            text = literal
+        case .variable(let variable):
+            guard let value = try environment.value(variable) else {
+                if !unset.contains(variable) { unset.append(variable) }
+                return nil
+            }
+            name = variable
+            text = value
+        }
+        do {
+            return try parse(text)
+        } catch {
+            throw ConfigurationError(name: name, rejected: error)
+        }
+    }
+}

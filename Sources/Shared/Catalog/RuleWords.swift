@@ -1,0 +1,28 @@
+extension Target {
+    /// The rule for people: `older than 24h by created_at, but never the newest 1 per device_id (by created_at)`.
+    ///
+    /// Without `values`, a knob shows as the variable that sets it.
+    package func ruleInWords(_ values: KnobValues? = nil) -> String {
+        let rule = self.rule
+        var expired: [String] = []
+        if let maxAge = rule.maxAge {
+            let age = Self.words(maxAge.age, values?.maxAge.map(DurationText.format))
+            expired.append("older than \(age) by \(maxAge.column)")
+        }
+        if let expiresAt = rule.expiresAt { expired.append("past their \(expiresAt)") }
+        if let condition = rule.where { expired.append("where \(condition)") }
+        let words = expired.joined(separator: " and ")
+        guard let keepNewest = rule.keepNewest else { return words }
+        let count = Self.words(keepNewest.count, values?.keep.map { "\($0)" })
+        let per = keepNewest.per.map(\.description).joined(separator: ", ")
+        let newest = "the newest \(count) per \(per) (by \(keepNewest.order.joined(separator: ", ")))"
+        return expired.isEmpty ? "all but \(newest)" : "\(words), but never \(newest)"
+    }
+
+    private static func words(_ knob: Knob, _ value: String?) -> String {
+        if let value { return value }
+        switch knob {
+        case .literal(let text), .variable(let text): return text
+        }
+    }
+}

@@ -1,0 +1,148 @@
+/// One named kind of thing to clean: the table it lives in and the rule that makes a row of it expired.
+///
+/// Targets are data. They are read from YAML (the shipped presets and the operator's own file); no target's name
+/// appears in code.
+package struct Target: Sendable, Hashable {
+    /// The name an operator types; case-sensitive.
+    package var name: String
+    /// The schema that holds the table; nil means wherever the database's search path finds it.
+    package var schema: String?
+    package var table: String
+    /// The column or columns that identify a row; they need a unique index.
+    package var key: [String]
+    /// Tables that the rule's columns come from besides the target's own, in the order they were written.
+    package var joins: [Join]
+    package var rule: Rule
+    /// How to cut the table; nil lets the planner choose.
+    package var strategy: Strategy?
+
+    package init(
+        name: String,
+        schema: String? = nil,
+        table: String,
+        key: [String],
+        joins: [Join] = [],
+        rule: Rule,
+        strategy: Strategy? = nil
+    ) {
+        self.name = name
+        self.schema = schema
+        self.table = table
+        self.key = key
+        self.joins = joins
+        self.rule = rule
+        self.strategy = strategy
+    }
+
+    /// The knobs that this target reads, in a fixed order: first the age, then the count.
+    package var knobs: [Knob] { [self.rule.maxAge?.age, self.rule.keepNewest?.count].compactMap { $0 } }
+}
+
+/// A table joined to the target's own, so that its columns can group or order rows.
+package struct Join: Sendable, Hashable {
+    /// The joined table; also the name by which columns refer to it.
+    package var table: String
+    /// Column equalities, ANDed: each side is a column of the target's table or of a joined one.
+    package var conditions: [Equality]
+
+    package init(table: String, conditions: [Equality]) {
+        self.table = table
+        self.conditions = conditions
+    }
+
+    /// `left = right`.
+    package struct Equality: Sendable, Hashable {
+        package var left: Column
+        package var right: Column
+
+        package init(left: Column, right: Column) {
+            self.left = left
+            self.right = right
+        }
+    }
+}
+
+/// A column of the target's table or of a joined table.
+package struct Column: Sendable, Hashable, CustomStringConvertible {
+    /// The joined table; nil is the target's own.
+    package var table: String?
+    package var name: String
+
+    package init(table: String? = nil, name: String) {
+        self.table = table
+        self.name = name
+    }
+
+    package var description: String { self.table.map { "\($0).\(self.name)" } ?? self.name }
+}
+
+/// What makes a row expired: all conditions that are given must hold.
+package struct Rule: Sendable, Hashable {
+    package var maxAge: MaxAge?
+    /// A time column of the target's table: a row expires when that time has passed; NULL never expires.
+    package var expiresAt: String?
+    package var keepNewest: KeepNewest?
+    /// SQL over the target's columns, from the operator's own file only; passed on unchanged, in parentheses.
+    package var `where`: String?
+
+    package init(
+        maxAge: MaxAge? = nil,
+        expiresAt: String? = nil,
+        keepNewest: KeepNewest? = nil,
+        where: String? = nil
+    ) {
+        self.maxAge = maxAge
+        self.expiresAt = expiresAt
+        self.keepNewest = keepNewest
+        self.where = `where`
+    }
+
+    /// Older than `age`, strictly, by the database's clock at the run's creation; NULL never expires.
+    package struct MaxAge: Sendable, Hashable {
+        /// A time column of the target's table; without a time zone it is read as UTC.
+        package var column: String
+        package var age: Knob
+
+        package init(column: String, age: Knob) {
+            self.column = column
+            self.age = age
+        }
+    }
+
+    /// All but the newest `count` rows of each group, newest by `order`.
+    ///
+    /// Rows equal to the N-th kept row in all `order` columns are kept too. A NULL group is one group. A row with a NULL
+    /// in an `order` column is neither deleted nor counted.
+    package struct KeepNewest: Sendable, Hashable {
+        package var count: Knob
+        package var per: [Column]
+        /// Columns of the target's table, compared one after the other; the greatest is the newest.
+        package var order: [String]
+
+        package init(count: Knob, per: [Column], order: [String]) {
+            self.count = count
+            self.per = per
+            self.order = order
+        }
+    }
+}
+
+/// A value of a rule that an operator turns: written into the YAML, or read from an environment variable.
+package enum Knob: Sendable, Hashable {
+    /// The text after `age:` or `count:`.
+    case literal(String)
+    /// `${NAME}`. While the variable is unset, the target is off.
+    case variable(String)
+}
+
+/// How a run's rows are cut into batches.
+package enum Strategy: String, Sendable, Hashable, CaseIterable, Codable {
+    /// Ranges of the heap's blocks: every block is read once, whatever the key.
+    case block
+    /// Ranges of a time column that leads a btree index.
+    case window
+    /// Ranges of an integer key.
+    case idRange = "id_range"
+    /// Groups of `keep_newest`, found through an index led by the group's columns.
+    case group
+}

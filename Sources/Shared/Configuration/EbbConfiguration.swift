@@ -1,0 +1,96 @@
+package import Logging
+
+/// All settings of Ebb, with their defaults.
+///
+/// What each setting is called in the file and in the environment, and what it accepts, is said once, in
+/// ``Setting/all``; a new setting is a property here and a row there.
+package struct EbbConfiguration: Sendable {
+    /// The database to clean; a secret, because it may hold a password.
+    package var databaseURL: String?
+    /// The Redis that holds queue, progress and sessions; a secret, because it may hold a password.
+    package var redisURL: String?
+    /// Names the ledger's schema and the Redis hash tag, so that installations and tests never meet.
+    package var namespace = "ebb"
+    /// The shipped catalogues that are on.
+    package var presets = [Preset.distr.rawValue]
+    package var leases = Leases()
+    package var batches = Batches()
+    /// Whether a run ends with a VACUUM of its table; without it the table keeps its dead rows until autovacuum comes.
+    package var vacuum = true
+    package var ledger = Ledger()
+    package var poll = Poll()
+    package var worker = Worker()
+    package var log = Log()
+    /// The file that was read; the catalogue takes the operator's targets from it.
+    package var file: ConfigurationFile?
+
+    package init() {}
+
+    package struct Leases: Sendable {
+        /// How long a worker owns a batch without a heartbeat: how late a killed worker's batches are taken over.
+        package var duration: Duration = .seconds(15)
+    }
+
+    package struct Batches: Sendable {
+        /// How long a batch should take: short enough that its locks are not felt, long enough that round trips are not.
+        package var duration: Duration = .milliseconds(250)
+        /// Rows per batch; nil adapts the size to `duration`.
+        package var rows: Int?
+        /// Tries, crashed ones included, before a batch becomes a dead letter.
+        package var attempts = 8
+        /// The pause before the second try; it doubles with every further one.
+        package var backoff: Duration = .seconds(1)
+        /// The longest pause between two tries.
+        package var maxBackoff: Duration = .seconds(15 * 60)
+        /// How long a batch waits for a row lock: the application goes first.
+        package var lockTimeout: Duration = .seconds(1)
+        /// The longest statement; with `idleTimeout` it must end before the lease does.
+        package var statementTimeout: Duration = .seconds(5)
+        /// How long the server keeps a silent worker's open transaction.
+        package var idleTimeout: Duration = .seconds(5)
+    }
+
+    package struct Ledger: Sendable {
+        /// How long runs and batches that are over stay in the ledger: 30 days, a month of history to look back on.
+        package var retention: Duration = .seconds(720 * 3_600)
+    }
+
+    package struct Poll: Sendable {
+        /// The longest pause of an idle worker between two polls: how late it notices new work.
+        package var interval: Duration = .milliseconds(100)
+    }
+
+    package struct Worker: Sendable {
+        /// Batches one worker process executes at a time; each takes one database connection.
+        package var concurrency = 2
+        /// How long a stopping worker waits for its batches before it gives them back; below the 30 s after which container
+        /// platforms kill.
+        package var grace: Duration = .seconds(20)
+    }
+
+    package struct Log: Sendable {
+        package var level: Logger.Level = .info
+    }
+
+    /// The database's URL, for a command that cannot do without.
+    package func requireDatabaseURL() throws(ConfigurationError) -> String {
+        guard let url = self.databaseURL else {
+            throw ConfigurationError(
+                "DATABASE_URL is not set: give the database to clean, such as postgres://user@host/database, "
+                    + "or DATABASE_URL_FILE, the path of a file that holds it"
+            )
+        }
+        return url
+    }
+
+    /// The Redis URL, for a command that cannot do without.
+    package func requireRedisURL() throws(ConfigurationError) -> String {
+        guard let url = self.redisURL else {
+            throw ConfigurationError(
+                "REDIS_URL is not set: give the Redis for queue and progress, such as redis://host:6379, "
+                    + "or REDIS_URL_FILE, the path of a file that holds it"
+            )
+        }
+        return url
+    }
+}

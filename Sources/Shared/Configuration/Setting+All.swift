@@ -1,0 +1,117 @@
+extension Setting {
+    /// Every setting there is, in the order in which the documentation lists them.
+    package static let all: [Setting] = [
+        Setting(
+            "database_url",
+            \.databaseURL,
+            .url("postgres://…, postgresql://… or libpq's key=value form") { text in
+                text.hasPrefix("postgres://") || text.hasPrefix("postgresql://") || text.contains("=")
+            },
+            "the database to clean",
+            variable: "DATABASE_URL",
+            isSecret: true
+        ),
+        Setting(
+            "redis_url",
+            \.redisURL,
+            .url("redis://…, rediss://… or unix://…") { text in
+                ["redis://", "rediss://", "unix://"].contains { text.hasPrefix($0) }
+            },
+            "the Redis for queue, progress and sessions",
+            variable: "REDIS_URL",
+            isSecret: true
+        ),
+        Setting(
+            "namespace",
+            \.namespace,
+            .namespace,
+            "names the ledger schema and the Redis hash tag, so that installations never meet"
+        ),
+        Setting(
+            "presets",
+            \.presets,
+            listOf: .word(Preset.names, what: "preset"),
+            "which shipped catalogues are on"
+        ),
+        Setting(
+            "leases.duration",
+            \.leases.duration,
+            .duration(from: .milliseconds(100), to: .seconds(86_400)),
+            "how long a worker owns a batch without a heartbeat"
+        ),
+        Setting(
+            "batches.duration",
+            \.batches.duration,
+            .duration(from: .milliseconds(1), to: .seconds(60)),
+            "how long a batch should take; its size adapts to this"
+        ),
+        Setting(
+            "batches.rows",
+            \.batches.rows,
+            .number(1...10_000_000, or: "adaptive"),
+            "rows per batch, when they should not adapt"
+        ),
+        Setting(
+            "batches.attempts",
+            \.batches.attempts,
+            .number(1...100),
+            "tries before a batch becomes a dead letter"
+        ),
+        Setting(
+            "batches.backoff",
+            \.batches.backoff,
+            .duration(from: .milliseconds(1), to: .seconds(3_600)),
+            "the pause before the second try; it doubles with every further one"
+        ),
+        Setting(
+            "batches.max_backoff",
+            \.batches.maxBackoff,
+            .duration(from: .milliseconds(1), to: .seconds(86_400)),
+            "the longest pause between two tries"
+        ),
+        Setting(
+            "batches.lock_timeout",
+            \.batches.lockTimeout,
+            .duration(from: .milliseconds(1), to: .seconds(3_600)),
+            "how long a batch waits for a lock"
+        ),
+        Setting(
+            "batches.statement_timeout",
+            \.batches.statementTimeout,
+            .duration(from: .milliseconds(1), to: .seconds(86_400)),
+            "the longest statement of a batch; with idle_timeout less than a lease"
+        ),
+        Setting(
+            "batches.idle_timeout",
+            \.batches.idleTimeout,
+            .duration(from: .milliseconds(1), to: .seconds(86_400)),
+            "how long the server keeps the open transaction of a silent worker"
+        ),
+        Setting("vacuum", \.vacuum, .onOff, "whether a run ends with a VACUUM of its table"),
+        Setting(
+            "ledger.retention",
+            \.ledger.retention,
+            .duration(from: .seconds(3_600), to: .seconds(3_660 * 86_400)),
+            "how long runs that are over stay in the ledger"
+        ),
+        Setting(
+            "poll.interval",
+            \.poll.interval,
+            .duration(from: .milliseconds(1), to: .seconds(60)),
+            "the longest pause of an idle worker between two polls"
+        ),
+        Setting(
+            "worker.concurrency",
+            \.worker.concurrency,
+            .number(1...256),
+            "batches one worker process executes at a time"
+        ),
+        Setting(
+            "worker.grace",
+            \.worker.grace,
+            .duration(from: .zero, to: .seconds(3_600)),
+            "how long a stopping worker waits for its batches"
+        ),
+        Setting("log.level", \.log.level, .level, "the least important messages that are logged"),
+    ]
+}

@@ -1,0 +1,96 @@
+import Foundation
+import Shared
+import Testing
+
+@Suite struct CatalogTests {
+    private static func file(_ yaml: String) throws -> ConfigurationFile {
+        try ConfigurationFile(name: "ebb.yaml", yaml: yaml)
+    }
+
+    private static func target(_ name: String) -> String {
+        "targets:\n  \(name): {table: t, key: id, expires_at: e}\n"
+    }
+
+    @Test(arguments: Preset.allCases)
+    func `a shipped preset is read, and brings no SQL of its own`(_ preset: Preset) throws {
+        let catalog = try Catalog.load(presets: [preset.rawValue], file: nil)
+        #expect(!catalog.targets.isEmpty)
+        #expect(catalog.targets.map(\.name) == catalog.targets.map(\.name).sorted())
+        #expect(catalog.targets.allSatisfy { $0.rule.where == nil })
+    }
+
+    @Test func `the Distr preset says what Distr does`() throws {
+        let catalog = try Catalog.load(presets: ["distr"], file: nil)
+        #expect(
+            catalog.targets.map { "\($0.name) \($0.table): \($0.ruleInWords())" } == [
+                "DeploymentRevisionStatus deploymentrevisionstatus: older than STATUS_ENTRIES_MAX_AGE by created_at, "
+                    + "but never the newest 1 per deploymentrevision.deployment_id (by created_at)",
+                "DeploymentTargetMetrics deploymenttargetmetrics: older than METRICS_ENTRIES_MAX_AGE by created_at, "
+                    + "but never the newest 1 per deployment_target_id (by created_at)",
+            ]
+        )
+        #expect(Array(catalog.removed.keys) == ["DeploymentTargetStatus"])
+    }
+
+    @Test func `the operator's targets join those of the presets, in the order of names`() throws {
+        let catalog = try Catalog.load(presets: ["distr"], file: Self.file(Self.target("Elephants")))
+        #expect(catalog.targets.map(\.name) == ["DeploymentRevisionStatus", "DeploymentTargetMetrics", "Elephants"])
+        #expect(try catalog.target(named: "Elephants").table == "t")
+    }
+
+    @Test func `a shipped target cannot be replaced silently`() throws {
+        let file = try Self.file(Self.target("DeploymentTargetMetrics"))
+        let sentence =
+            "ebb.yaml:2: targets.DeploymentTargetMetrics: the preset distr already has a target of this name; "
+            + "accepted: another name, or presets without distr"
+        #expect(throws: ConfigurationError(sentence)) { try Catalog.load(presets: ["distr"], file: file) }
+        #expect(try Catalog.load(presets: [], file: file).targets.map(\.table) == ["t"])
+    }
+
+    @Test func `a removed name may be used again`() throws {
+        let catalog = try Catalog.load(presets: ["distr"], file: Self.file(Self.target("DeploymentTargetStatus")))
+        #expect(catalog.removed.isEmpty)
+        #expect(try catalog.target(named: "DeploymentTargetStatus").table == "t")
+    }
+
+    @Test func `an unknown preset is refused`() {
+        #expect(throws: ConfigurationError("unknown preset ayno; accepted: distr")) {
+            try Catalog.load(presets: ["ayno"], file: nil)
+        }
+    }
+
+    @Test(arguments: [
+        (
+            "deploymenttargetmetrics",
+            "unknown target deploymenttargetmetrics; did you mean DeploymentTargetMetrics? "
+                + "(producer targets lists all)"
+        ),
+        ("Elephants", "unknown target Elephants (producer targets lists all)"),
+        (
+            "DeploymentTargetStatus",
+            "the target DeploymentTargetStatus no longer exists: "
+                + "Distr removed it in 2.20.0 (#2281); take its job out of the schedule"
+        ),
+    ])
+    func `a name that is no target is explained`(_ name: String, _ sentence: String) throws {
+        let catalog = try Catalog.load(presets: ["distr"], file: nil)
+        #expect(throws: ConfigurationError(sentence)) { try catalog.target(named: name) }
+    }
+
+    @Test func `no target's name appears in the sources`() throws {
+        let catalog = try Catalog.load(presets: Preset.names, file: nil)
+        let names = catalog.targets.map(\.name) + catalog.removed.keys
+        // Up from Tests/SharedTests/Catalog/CatalogTests.swift.
+        var root = URL(filePath: #filePath).resolvingSymlinksInPath()
+        for _ in 0..<4 { root.deleteLastPathComponent() }
+        let sources = root.appending(path: "Sources")
+        let files = try #require(FileManager.default.enumerator(at: sources, includingPropertiesForKeys: nil))
+        var read = 0
+        for case let file as URL in files where file.pathExtension == "swift" {
+            let text = try String(contentsOf: file, encoding: .utf8)
+            read += 1
+            for name in names { #expect(!text.contains(name), "\(file.path()) knows \(name)") }
+        }
+        #expect(read > 10)
+    }
+}
