@@ -1,0 +1,169 @@
+package import PostgresClient
+
+extension Ledger {
+    /// What a new run fixes; the rest comes from the database's clock.
+    package struct NewRun: Sendable {
+        package var run: String
+        package var target: String
+        package var schema: String
+        package var table: String
+        package var definitionHash: String
+        package var priority: Priority
+        package var knobs: KnobValues
+        package var batchRows: Int?
+        package var strategy: Strategy
+        package var estimated: Int
+
+        package init(
+            run: String,
+            target: String,
+            schema: String,
+            table: String,
+            definitionHash: String,
+            priority: Priority,
+            knobs: KnobValues,
+            batchRows: Int?,
+            strategy: Strategy,
+            estimated: Int
+        ) {
+            self.run = run
+            self.target = target
+            self.schema = schema
+            self.table = table
+            self.definitionHash = definitionHash
+            self.priority = priority
+            self.knobs = knobs
+            self.batchRows = batchRows
+            self.strategy = strategy
+            self.estimated = estimated
+        }
+    }
+
+    /// Creates a run with its cutoff, or returns the unfinished run that the target already has in this schema.
+    package func create(_ new: NewRun, _ connection: PostgresConnection) async throws -> (run: RunRecord, isNew: Bool) {
+        // The age is subtracted as an interval of microseconds only, and the transaction runs in UTC, so that a day is
+        // 24 hours whatever the server's time zone does.
+        let results = try await connection.pipeline([
+            PostgresStatement("BEGIN ISOLATION LEVEL READ COMMITTED"),
+            PostgresStatement("SET LOCAL TimeZone TO 'UTC'"),
+            PostgresStatement(
+                """
+                INSERT INTO \(self.table("run"))
+                  (run, target, schema_name, table_name, definition_hash, priority, max_age, keep, batch_rows, strategy,
+                   estimated, created_at, cutoff)
+                VALUES ($1, $2, $3, $4, $5, $6, $7::bigint, $8::integer, $9::integer, $10, $11::bigint, now(),
+                        now() - $7::bigint * interval '1 microsecond')
+                ON CONFLICT (target, schema_name) WHERE finished_at IS NULL DO NOTHING
+                RETURNING \(RunRecord.columns)
+                """,
+                [
+                    new.run, new.target, new.schema, new.table, new.definitionHash, new.priority.rawValue,
+                    new.knobs.maxAge.map { String($0.wholeMicroseconds) }, new.knobs.keep.map { String($0) },
+                    new.batchRows.map { String($0) }, new.strategy.rawValue, String(new.estimated),
+                ]
+            ),
+            PostgresStatement("COMMIT"),
+        ])
+        if let row = results[2].rows.first { return (try RunRecord(row), true) }
+        if let existing = try await self.unfinished(target: new.target, schema: new.schema, connection) {
+            return (existing, false)
+        }
+        // It ended between the two statements.
+        return try await self.create(new, connection)
+    }
+
+    /// The unfinished run of a target in a schema.
+    package func unfinished(
+        target: String,
+        schema: String,
+        _ connection: PostgresConnection
+    ) async throws -> RunRecord? {
+        try await connection.query(
+            """
+            SELECT \(RunRecord.columns) FROM \(self.table("run"))
+            WHERE target = $1 AND schema_name = $2 AND finished_at IS NULL
+            """,
+            [target, schema]
+        ).rows.first.map { try RunRecord($0) }
+    }
+
+    /// A run by its id; nil when this database has no such run.
+    package func run(_ run: String, _ connection: PostgresConnection) async throws -> RunRecord? {
+        try await connection.query("SELECT \(RunRecord.columns) FROM \(self.table("run")) WHERE run = $1", [run])
+            .rows.first.map { try RunRecord($0) }
+    }
+
+    /// The highest plan generation that a run has left traces of; 0 for none.
+    package func generation(of run: String, _ connection: PostgresConnection) async throws -> Int {
+        try await connection.query(
+            """
+            SELECT greatest(
+              (SELECT max(split_part(batch, '.', 1)::integer) FROM \(self.table("batch")) WHERE run = $1),
+              (SELECT max(generation) FROM \(self.table("pivot_set")) WHERE run = $1), 0)
+            """,
+            [run]
+        ).rows.first?.int(0) ?? 0
+    }
+
+    /// What a run has removed by the ledger, which is exact.
+    package struct Sum: Sendable, Equatable {
+        package var rows: Int
+        package var cascaded: Int
+        /// `2026-11-21 00:00:00.123456`, UTC.
+        package var finishedAt: String
+    }
+
+    /// Ends a run in the ledger: sums up its batches and drops its pivots. Repeating it returns the same.
+    package func finish(
+        _ run: String,
+        state: RunState,
+        error: String?,
+        _ connection: PostgresConnection
+    ) async throws -> Sum? {
+        try await connection.transaction { connection in
+            let result = try connection.run(
+                """
+                UPDATE \(self.table("run")) AS r
+                SET finished_at = coalesce(r.finished_at, clock_timestamp()), state = coalesce(r.state, $2),
+                    error = coalesce(r.error, $3), rows = s.rows, cascaded = s.cascaded
+                FROM (SELECT coalesce(sum(rows), 0) AS rows, coalesce(sum(cascaded), 0) AS cascaded
+                      FROM \(self.table("batch")) WHERE run = $1) AS s
+                WHERE r.run = $1
+                RETURNING s.rows, s.cascaded, to_char(r.finished_at AT TIME ZONE 'UTC', '\(RunRecord.format)')
+                """,
+                [run, state.rawValue, error]
+            )
+            for name in ["pivot", "pivot_set"] {
+                _ = try connection.run("DELETE FROM \(self.table(name)) WHERE run = $1", [run])
+            }
+            guard let row = result.rows.first, let rows = row.int(0), let cascaded = row.int(1) else { return nil }
+            return Sum(rows: rows, cascaded: cascaded, finishedAt: try row.text(2))
+        }
+    }
+
+    /// Removes runs that ended longer ago than the retention, with their batches; at most 100 runs a call.
+    ///
+    /// - Returns: how many runs went.
+    @discardableResult
+    package func prune(retention: Duration, _ connection: PostgresConnection) async throws -> Int {
+        let result = try await connection.query(
+            """
+            WITH old AS MATERIALIZED (
+              SELECT run FROM \(self.table("run"))
+              WHERE finished_at < now() - $1::bigint * interval '1 microsecond'
+              ORDER BY finished_at LIMIT 100 FOR UPDATE SKIP LOCKED),
+            batches AS (DELETE FROM \(self.table("batch")) AS b USING old WHERE b.run = old.run)
+            DELETE FROM \(self.table("run")) AS r USING old WHERE r.run = old.run
+            """,
+            [String(retention.wholeMicroseconds)]
+        )
+        return result.affectedRows
+    }
+}
+
+extension Duration {
+    /// Whole microseconds, the resolution of PostgreSQL's times; what is finer is cut off.
+    package var wholeMicroseconds: Int64 {
+        self.components.seconds * 1_000_000 + self.components.attoseconds / 1_000_000_000_000
+    }
+}

@@ -1,0 +1,69 @@
+package import PostgresClient
+
+/// The ledger: the schema, named after the namespace, that holds runs, settled batches and pivots in the very database that
+/// is cleaned.
+///
+/// Methods are one transaction each and may be repeated.
+package struct Ledger: Sendable {
+    package let namespace: String
+
+    package init(namespace: String) { self.namespace = namespace }
+
+    /// A table of the ledger, schema-qualified and quoted.
+    package func table(_ name: String) -> String { SQLText.quoted(self.namespace, name) }
+
+    /// The oldest server that has TID range scans.
+    private static let oldestServer = 140_000
+
+    /// Creates the schema and brings it to this version; safe to repeat and to race.
+    ///
+    /// - Throws: `LedgerError` for a server that is too old or a ledger that is too new; `PostgresError`.
+    package func setup(_ connection: PostgresConnection) async throws {
+        let version = await connection.serverVersion
+        guard version >= Self.oldestServer else {
+            throw LedgerError("PostgreSQL \(version / 10_000) is too old; Ebb needs 14 or newer (TID range scans)")
+        }
+        if try await self.version(connection) == Self.migrations.count { return }
+        let namespace = SQLText.quoted(self.namespace)
+        try await connection.transaction { connection in
+            // Two set-ups at once would race on CREATE SCHEMA IF NOT EXISTS, which is not atomic.
+            _ = try connection.run("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", ["ebb:\(self.namespace)"])
+            _ = try connection.run("CREATE SCHEMA IF NOT EXISTS \(namespace)")
+            _ = try connection.run("SET LOCAL search_path TO \(namespace)")
+            _ = try connection.run(
+                "CREATE TABLE IF NOT EXISTS migration (version integer PRIMARY KEY, applied_at timestamptz DEFAULT now())")
+            let applied = try connection.run("SELECT coalesce(max(version), 0) FROM migration").rows.first?.int(0) ?? 0
+            guard applied <= Self.migrations.count else { throw self.tooNew(applied) }
+            for (version, source) in Self.migrations.enumerated().dropFirst(applied) {
+                for statement in Self.statements(source) { _ = try connection.run(statement) }
+                _ = try connection.run("INSERT INTO migration (version) VALUES ($1::integer)", [String(version + 1)])
+            }
+        }
+    }
+
+    /// The version of the ledger; 0 when there is none.
+    package func version(_ connection: PostgresConnection) async throws -> Int {
+        let exists = try await connection.query("SELECT to_regclass($1) IS NOT NULL", [self.table("migration")])
+        guard exists.rows.first?.bool(0) == true else { return 0 }
+        let result = try await connection.query("SELECT coalesce(max(version), 0) FROM \(self.table("migration"))")
+        let version = result.rows.first?.int(0) ?? 0
+        guard version <= Self.migrations.count else { throw self.tooNew(version) }
+        return version
+    }
+
+    private func tooNew(_ version: Int) -> LedgerError {
+        LedgerError(
+            "the ledger in schema \(self.namespace) has version \(version), this Ebb knows up to \(Self.migrations.count); "
+                + "use the newer Ebb that made it")
+    }
+
+    private static let migrations = [PackageResources.v001_ledger_sql]
+
+    /// The statements of a migration: they end with a semicolon at a line's end, outside comments.
+    private static func statements(_ source: [UInt8]) -> [String] {
+        let lines = String(decoding: source, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        let code = lines.map { line in line.firstRange(of: "--").map { String(line[..<$0.lowerBound]) } ?? String(line) }
+        return code.joined(separator: "\n").split(separator: ";\n").map(String.init)
+            .filter { !$0.allSatisfy(\.isWhitespace) }
+    }
+}

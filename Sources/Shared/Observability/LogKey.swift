@@ -1,0 +1,33 @@
+package import Logging
+
+/// The metadata keys of Ebb's log lines.
+package enum LogKey: String, Sendable {
+    case run = "run.id"
+    case batch = "batch.id"
+    case batches = "batch.count"
+    case target = "run.target"
+    case state = "run.state"
+    case rows = "run.rows"
+    case step = "step.name"
+    case pass = "verify.pass"
+    case attempts = "batch.attempts"
+    case sqlState = "error.sqlstate"
+    case error = "error.message"
+    case consumer = "worker.consumer"
+    case slots = "worker.slots"
+}
+
+extension Logger.Metadata {
+    /// Metadata under Ebb's own keys.
+    package init(_ values: [LogKey: Logger.MetadataValue]) {
+        self = [:]
+        for (key, value) in values { self[key.rawValue] = value }
+    }
+}
+
+extension Logger {
+    /// Logs a constant message with values under Ebb's own keys.
+    package func log(_ level: Level, _ message: Message, _ values: [LogKey: MetadataValue]) {
+        self.log(level: level, message, metadata: Metadata(values))
+    }
+}

@@ -1,0 +1,226 @@
+package import PostgresClient
+
+/// Cuts the next chunk of a run's batches.
+package struct ChunkPlanner: Sendable {
+    let statements: RangeStatement
+    let connection: PostgresConnection
+
+    package init(_ statements: RangeStatement, _ connection: PostgresConnection) {
+        self.statements = statements
+        self.connection = connection
+    }
+
+    /// A value range walks through this many batches a query, and asks again.
+    private static let hops = 16
+
+    /// Where a generation starts.
+    ///
+    /// - Parameter pivots: how many pivots the run has, for the group strategy.
+    package func start(_ strategy: Strategy, units: Int, pivots: Int) async throws -> PlanCursor? {
+        switch strategy {
+        case .block:
+            return PlanCursor(
+                strategy: .block, sequence: 1, units: units, next: "0", end: self.statements.resolved.facts.blocks)
+        case .group:
+            return PlanCursor(strategy: .group, sequence: 1, units: units, next: "1", end: pivots + 1)
+        case .window, .idRange:
+            guard let first = try await self.firstValue(strategy) else { return nil }
+            return PlanCursor(strategy: strategy, sequence: 1, units: units, next: first, end: 0)
+        }
+    }
+
+    /// The next chunk of at most `limit` batches of `cursor.units` units.
+    package func next(_ cursor: PlanCursor, limit: Int) async throws -> PlannedChunk {
+        switch cursor.strategy {
+        case .block: self.blocks(cursor, limit: limit)
+        case .window, .idRange: try await self.values(cursor, limit: min(limit, Self.hops))
+        case .group: try await self.groups(cursor, limit: limit)
+        }
+    }
+
+    private func blocks(_ cursor: PlanCursor, limit: Int) -> PlannedChunk {
+        var batches: [PlannedBatch] = []
+        var next = Int(cursor.next) ?? cursor.end
+        while batches.count < limit && next < cursor.end {
+            let to = min(next + cursor.units, cursor.end)
+            batches.append(PlannedBatch(range: .block(from: next, to: to), units: to - next))
+            next = to
+        }
+        return self.chunk(batches, cursor, next: String(next), isComplete: next >= cursor.end)
+    }
+
+    private func chunk(
+        _ batches: [PlannedBatch],
+        _ cursor: PlanCursor,
+        next: String,
+        slice: String? = nil,
+        isComplete: Bool
+    ) -> PlannedChunk {
+        var moved = cursor
+        moved.sequence += batches.count
+        moved.next = next
+        moved.slice = slice
+        return PlannedChunk(batches: batches, cursor: moved, isComplete: isComplete)
+    }
+
+    // MARK: Values of a time column or an integer key
+
+    /// The column that a strategy walks over: its type for binding, and its upper end if it has one.
+    private func column(_ strategy: Strategy) -> (name: String, type: String, limit: String?)? {
+        let rule = RuleSQL(resolved: self.statements.resolved, terms: self.statements.terms)
+        if strategy == .idRange {
+            let key = self.statements.resolved.key[0]
+            return (SQLText.quoted(key.name), key.type, nil)
+        }
+        return rule.timeLimit().map { (SQLText.quoted($0.column.name), $0.type, $0.value) }
+    }
+
+    private func firstValue(_ strategy: Strategy) async throws -> String? {
+        guard let column = self.column(strategy) else { return nil }
+        var sql = SQLText()
+        let limit = column.limit.map { "WHERE \(column.name) < \(sql.bind($0, as: column.type))" } ?? ""
+        let statement = sql.statement(
+            "SELECT min(\(column.name))::\(column.type)::text FROM \(self.statements.resolved.facts.name) \(limit)")
+        return try await self.connection.query(statement.sql, statement.parameters).rows.first?[0]
+    }
+
+    private func range(_ strategy: Strategy, _ from: String, _ to: String?) -> BatchRange {
+        strategy == .idRange ? .idRange(from: from, to: to) : .window(from: from, to: to)
+    }
+
+    private func values(_ cursor: PlanCursor, limit: Int) async throws -> PlannedChunk {
+        var batches: [PlannedBatch] = []
+        var from = cursor.next
+        for boundary in try await self.boundaries(cursor, count: limit) {
+            guard let boundary else {
+                batches.append(PlannedBatch(range: self.range(cursor.strategy, from, nil), units: 0))
+                return self.chunk(batches, cursor, next: from, isComplete: true)
+            }
+            guard boundary != from else { return try await self.tie(at: from, batches, cursor) }
+            batches.append(PlannedBatch(range: self.range(cursor.strategy, from, boundary), units: cursor.units))
+            from = boundary
+        }
+        return self.chunk(batches, cursor, next: from, isComplete: false)
+    }
+
+    /// Each value that has `units` rows between it and the one before; the last is nil when the end is nearer than that.
+    private func boundaries(_ cursor: PlanCursor, count: Int) async throws -> [String?] {
+        guard let column = self.column(cursor.strategy) else { return [nil] }
+        var sql = SQLText()
+        let start = sql.bind(cursor.next, as: column.type)
+        let limit = column.limit.map { " AND t.\(column.name) < \(sql.bind($0, as: column.type))" } ?? ""
+        let units = sql.bind(cursor.units)
+        let hops = sql.bind(count)
+        let statement = sql.statement(
+            """
+            WITH RECURSIVE hop AS (
+              SELECT 0 AS position, \(start) AS value
+              UNION ALL
+              SELECT hop.position + 1,
+                     (SELECT t.\(column.name)::\(column.type) FROM \(self.statements.resolved.facts.name) AS t
+                      WHERE t.\(column.name) >= hop.value\(limit)
+                      ORDER BY t.\(column.name) OFFSET \(units) LIMIT 1)
+              FROM hop WHERE hop.value IS NOT NULL AND hop.position < \(hops))
+            SELECT value::text FROM hop WHERE position > 0 ORDER BY position
+            """)
+        return try await self.pinned(statement).map { $0[0] }
+    }
+
+    /// One value has as many rows as a batch. Up to four batches' worth go as one; more are cut by blocks, and with them
+    /// the rest of the run, since a block batch deletes whatever is expired in its blocks.
+    private func tie(at value: String, _ batches: [PlannedBatch], _ cursor: PlanCursor) async throws -> PlannedChunk {
+        guard let column = self.column(cursor.strategy) else {
+            return self.chunk(batches, cursor, next: value, isComplete: true)
+        }
+        var sql = SQLText()
+        let start = sql.bind(value, as: column.type)
+        let limit = column.limit.map { " AND \(column.name) < \(sql.bind($0, as: column.type))" } ?? ""
+        let statement = sql.statement(
+            """
+            SELECT (SELECT count(*) FROM (SELECT FROM \(self.statements.resolved.facts.name)
+                                          WHERE \(column.name) = \(start) LIMIT \(sql.bind(cursor.units * 4 + 1))) AS tied),
+                   (SELECT min(\(column.name))::\(column.type)::text FROM \(self.statements.resolved.facts.name)
+                    WHERE \(column.name) > \(start)\(limit))
+            """)
+        let row = try await self.pinned(statement).first
+        let following = row.flatMap { $0[1] }
+        if (row?.int(0) ?? 0) <= cursor.units * 4 || !self.statements.resolved.facts.isPlainHeap {
+            let tied = PlannedBatch(range: self.range(cursor.strategy, value, following), units: row?.int(0) ?? 0)
+            return self.chunk(
+                batches + [tied], cursor, next: following ?? value, isComplete: following == nil)
+        }
+        var blocks = cursor
+        blocks.strategy = .block
+        blocks.end = self.statements.resolved.facts.blocks
+        let rowsPerBlock = max(self.statements.resolved.facts.rows / Double(max(blocks.end, 1)), 1)
+        blocks.units = max(1, Int(Double(cursor.units) / rowsPerBlock))
+        return self.chunk(batches, blocks, next: "0", isComplete: false)
+    }
+
+    // MARK: Groups
+
+    /// Packs groups into batches by how many expired rows each has; one that is larger than a batch is sliced by its first
+    /// order column.
+    private func groups(_ cursor: PlanCursor, limit: Int) async throws -> PlannedChunk {
+        let first = Int(cursor.next) ?? cursor.end
+        guard first < cursor.end else { return self.chunk([], cursor, next: cursor.next, isComplete: true) }
+        if let slice = cursor.slice { return try await self.slices(of: first, from: slice, cursor, limit: limit) }
+        let last = min(cursor.end, first + limit)
+        let statement = self.statements.groupSizes(first..<last, limit: cursor.units * 2)
+        var sizes: [Int: Int] = [:]
+        for row in try await self.pinned(statement, as: .group(from: first, to: last, slice: nil)) {
+            if let ordinal = row.int(0) { sizes[ordinal] = row.int(1) }
+        }
+        var batches: [PlannedBatch] = []
+        var from = first
+        var rows = 0
+        for ordinal in first..<last {
+            let size = sizes[ordinal] ?? 0
+            if size >= cursor.units * 2 {
+                if rows > 0 { batches.append(PlannedBatch(range: .group(from: from, to: ordinal, slice: nil), units: rows)) }
+                return self.chunk(batches, cursor, next: String(ordinal), slice: "-infinity", isComplete: false)
+            }
+            if rows + size > cursor.units && rows > 0 {
+                batches.append(PlannedBatch(range: .group(from: from, to: ordinal, slice: nil), units: rows))
+                from = ordinal
+                rows = 0
+            }
+            rows += size
+        }
+        if rows > 0 { batches.append(PlannedBatch(range: .group(from: from, to: last, slice: nil), units: rows)) }
+        return self.chunk(batches, cursor, next: String(last), isComplete: last >= cursor.end)
+    }
+
+    private func slices(of ordinal: Int, from slice: String, _ cursor: PlanCursor, limit: Int) async throws -> PlannedChunk {
+        var batches: [PlannedBatch] = []
+        var from: String? = slice == "-infinity" ? nil : slice
+        while batches.count < min(limit, Self.hops) {
+            let statement = self.statements.sliceBoundary(ordinal, from: from, offset: cursor.units)
+            let range = BatchRange.group(from: ordinal, to: ordinal + 1, slice: .init(from: from, to: nil))
+            let boundary = try await self.pinned(statement, as: range).first?[0]
+            guard let boundary, boundary != from else {
+                // The end of the group, or one value with more rows than a batch: either way one batch takes the rest.
+                batches.append(PlannedBatch(range: range, units: 0))
+                return self.chunk(
+                    batches, cursor, next: String(ordinal + 1), isComplete: ordinal + 1 >= cursor.end)
+            }
+            let slice = BatchRange.Slice(from: from, to: boundary)
+            batches.append(
+                PlannedBatch(range: .group(from: ordinal, to: ordinal + 1, slice: slice), units: cursor.units))
+            from = boundary
+        }
+        return self.chunk(batches, cursor, next: String(ordinal), slice: from, isComplete: false)
+    }
+
+    /// Runs a statement with the plan that batches of the same kind have.
+    private func pinned(
+        _ statement: PostgresStatement,
+        as range: BatchRange = .window(from: nil, to: nil)
+    ) async throws -> [PostgresRow] {
+        let settings = PlanPins(for: range).setting
+        return try await self.connection.transaction(readOnly: true) { connection in
+            _ = try connection.run(settings.sql, settings.parameters)
+            return try connection.run(statement.sql, statement.parameters).rows
+        }
+    }
+}

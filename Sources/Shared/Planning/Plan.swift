@@ -1,0 +1,101 @@
+import FoundationEssentials
+package import PostgresClient
+
+/// What a target would do now: everything that is decided before the first batch is cut.
+package struct Plan: Sendable {
+    package let resolved: ResolvedTarget
+    package let choice: StrategyChoice
+    package let firstSize: BatchSizing
+    let estimate: Estimate
+
+    /// Rows expected to be deleted.
+    package var estimatedRows: Int { Int(self.estimate.rows) }
+
+    /// Batches expected, for people: later ones are sized by what the first ones took.
+    package var estimatedBatches: Int {
+        let units = self.choice.strategy == .block ? self.estimate.blocks : self.estimate.rows
+        return units == 0 ? 0 : Int((units / Double(self.firstSize.units)).rounded(.up))
+    }
+
+    /// WAL that the deletes are expected to write, in bytes: a record per row, and an image of each block touched.
+    package var predictedWAL: Int {
+        let scattered = self.choice.strategy == .block || self.choice.strategy == .idRange
+            ? min(self.estimate.blocks, self.estimate.rows)
+            : min(self.estimate.blocks, self.estimate.rows, self.estimate.rows / 10 + 1)
+        return Int(self.estimate.rows * CostModel.walPerRow + scattered * CostModel.walPerBlock)
+    }
+
+    /// Reads the table's facts and decides; writes nothing.
+    ///
+    /// - Parameters:
+    ///   - terms: a run's, or those that a run would have now.
+    ///   - duration: what a batch should take.
+    ///   - fixedRows: a fixed batch size in rows.
+    /// - Throws: `PlanningError`, `PostgresError`.
+    package static func make(
+        _ target: Target,
+        terms: RunTerms,
+        duration: Duration,
+        fixedRows: Int?,
+        _ connection: PostgresConnection
+    ) async throws -> Plan {
+        let facts = try await TableFacts.read(target, from: connection)
+        let resolved = try ResolvedTarget(target, facts: facts)
+        let estimate = try await Estimate.read(resolved, terms: terms, connection)
+        let choice = try StrategyChooser(resolved: resolved, estimate: estimate).choose()
+        return Plan(
+            resolved: resolved,
+            choice: choice,
+            firstSize: BatchSizing(
+                first: choice.strategy, estimate: estimate, duration: duration, fixedRows: fixedRows),
+            estimate: estimate
+        )
+    }
+}
+
+extension Estimate {
+    /// Asks the database's planner how many rows the rule's conditions select.
+    ///
+    /// The conditions are written open to statistics here, unlike in batches. What `keep_newest` keeps is not known yet and
+    /// small beside the rest, so it is left out.
+    static func read(
+        _ resolved: ResolvedTarget,
+        terms: RunTerms,
+        _ connection: PostgresConnection
+    ) async throws -> Estimate {
+        let facts = resolved.facts
+        let rule = RuleSQL(resolved: resolved, terms: terms)
+        var sql = SQLText()
+        var conditions: [String] = []
+        if let limit = rule.timeLimit() {
+            conditions.append("\(rule.plain(limit.column.name)) < \(sql.bind(limit.value, as: limit.type))")
+        }
+        if let condition = resolved.target.rule.where { conditions.append("(\(condition)\n)") }
+        var rows = facts.rows
+        if !conditions.isEmpty {
+            let table = "\(facts.name) AS \(RuleSQL.row)"
+            let statement = sql.statement(
+                "EXPLAIN (FORMAT JSON) SELECT FROM \(table) WHERE \(conditions.joined(separator: " AND "))")
+            rows = min(rows, try await self.explainedRows(statement, connection))
+        }
+        return Estimate(
+            rows: rows, blocks: Double(facts.blocks), total: facts.rows, references: facts.references.count)
+    }
+
+    private static func explainedRows(
+        _ statement: PostgresStatement,
+        _ connection: PostgresConnection
+    ) async throws -> Double {
+        struct Explained: Decodable {
+            struct Node: Decodable {
+                var rows: Double
+                private enum CodingKeys: String, CodingKey { case rows = "Plan Rows" }
+            }
+            var plan: Node
+            private enum CodingKeys: String, CodingKey { case plan = "Plan" }
+        }
+        let result = try await connection.query(statement.sql, statement.parameters)
+        let text = result.rows.compactMap { $0[0] }.joined(separator: "\n")
+        return try JSONDecoder().decode([Explained].self, from: Data(text.utf8)).first?.plan.rows ?? 0
+    }
+}

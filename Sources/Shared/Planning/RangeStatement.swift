@@ -1,0 +1,156 @@
+package import PostgresClient
+
+/// The statements of one range: deleting its expired rows, and finding those that are still there.
+///
+/// Both are the same text up to their first line, so that a run is verified exactly as it deleted.
+package struct RangeStatement: Sendable {
+    package let resolved: ResolvedTarget
+    package let terms: RunTerms
+    /// The ledger's schema.
+    package let namespace: String
+    package let generation: Int
+
+    package init(_ resolved: ResolvedTarget, terms: RunTerms, namespace: String, generation: Int) {
+        self.resolved = resolved
+        self.terms = terms
+        self.namespace = namespace
+        self.generation = generation
+    }
+
+    /// Deletes the expired rows of a range.
+    ///
+    /// - Parameter pivots: a query to take the pivots from instead of the ledger; see `PivotSQL.Source`.
+    package func delete(_ range: BatchRange, pivots: String? = nil) -> PostgresStatement {
+        var sql = SQLText()
+        let (with, from, conditions) = self.parts(range, pivots: pivots, &sql)
+        let using = from.isEmpty ? "" : "\nUSING " + from.joined(separator: ", ")
+        return sql.statement(
+            "\(with)DELETE FROM \(self.resolved.facts.name) AS \(RuleSQL.row)\(using)"
+                + "\nWHERE " + conditions.joined(separator: "\n  AND ")
+        )
+    }
+
+    /// How many pivots of the generation can be proven now.
+    func countProvenPivots() -> PostgresStatement {
+        var sql = SQLText()
+        let rule = RuleSQL(resolved: self.resolved, terms: self.terms)
+        let pivots = PivotSQL(rule: rule, namespace: self.namespace)
+            .commonTable(.ledger(generation: self.generation, ordinals: nil), &sql)
+        return sql.statement("WITH \(pivots)SELECT count(*) FROM \(RuleSQL.pivot)")
+    }
+
+    /// One row if a range holds rows that meet every condition but that of being older than a pivot.
+    func findUncovered(_ range: BatchRange) -> PostgresStatement {
+        var sql = SQLText()
+        let rule = RuleSQL(resolved: self.resolved, terms: self.terms)
+        let conditions = self.rangeConditions(range, rule, &sql) + rule.rowConditions(&sql)
+        let pivots = PivotSQL(rule: rule, namespace: self.namespace)
+            .commonTable(.ledger(generation: self.generation, ordinals: nil), proven: false, &sql)
+        let joins = rule.joins(open: false)
+        let present = self.resolved.order.map { "\(rule.plain($0.name)) IS NOT NULL" }
+        let tables = ([self.resolved.facts.name + " AS " + RuleSQL.row] + joins.from).joined(separator: " CROSS JOIN ")
+        let all = conditions + joins.conditions + present
+            + ["(\(rule.olderThanPivot(open: false).joined(separator: " AND "))) IS NOT TRUE"]
+        return sql.statement(
+            """
+            WITH \(pivots)
+            SELECT 1 FROM \(tables)
+            LEFT JOIN \(RuleSQL.pivot) ON \(rule.sameGroup(open: false).joined(separator: " AND "))
+            WHERE \(all.joined(separator: " AND ")) LIMIT 1
+            """)
+    }
+
+    /// How many expired rows each of some groups has, counted up to `limit`: (ordinal, count), empty groups left out.
+    func groupSizes(_ ordinals: Range<Int>, limit: Int) -> PostgresStatement {
+        var sql = SQLText()
+        let range = BatchRange.group(from: ordinals.lowerBound, to: ordinals.upperBound, slice: nil)
+        let (with, from, conditions) = self.parts(range, pivots: nil, &sql)
+        let tables = ["\(self.resolved.facts.name) AS \(RuleSQL.row)"] + from.filter { $0 != RuleSQL.pivot }
+        return sql.statement(
+            """
+            \(with)SELECT \(RuleSQL.pivot).ordinal, counted.rows
+            FROM \(RuleSQL.pivot) CROSS JOIN LATERAL (
+              SELECT count(*) AS rows FROM (
+                SELECT FROM \(tables.joined(separator: ", "))
+                WHERE \(conditions.joined(separator: " AND ")) LIMIT \(sql.bind(limit))) AS expired) AS counted
+            WHERE counted.rows > 0
+            """)
+    }
+
+    /// The value of the first order column that has `offset` expired rows of a group between it and `from`.
+    func sliceBoundary(_ ordinal: Int, from: String?, offset: Int) -> PostgresStatement {
+        let column = "\(RuleSQL.row).\(SQLText.quoted(self.resolved.order[0].name))"
+        return self.select(
+            "\(column)::text", .group(from: ordinal, to: ordinal + 1, slice: .init(from: from, to: nil)),
+            suffix: "ORDER BY \(column) OFFSET \(offset) LIMIT 1")
+    }
+
+    /// Selects from the expired rows of a range.
+    func select(_ output: String, _ range: BatchRange, suffix: String) -> PostgresStatement {
+        var sql = SQLText()
+        let (with, from, conditions) = self.parts(range, pivots: nil, &sql)
+        let tables = ["\(self.resolved.facts.name) AS \(RuleSQL.row)"] + from
+        return sql.statement(
+            "\(with)SELECT \(output)\nFROM \(tables.joined(separator: ", "))"
+                + "\nWHERE " + conditions.joined(separator: "\n  AND ") + "\n" + suffix
+        )
+    }
+
+    private func parts(
+        _ range: BatchRange,
+        pivots: String?,
+        _ sql: inout SQLText
+    ) -> (with: String, from: [String], conditions: [String]) {
+        let rule = RuleSQL(resolved: self.resolved, terms: self.terms)
+        var with = ""
+        var from: [String] = []
+        var conditions = self.rangeConditions(range, rule, &sql)
+        conditions += rule.rowConditions(&sql)
+        if self.resolved.target.rule.keepNewest != nil {
+            var ordinals: Range<Int>?
+            if case .group(let from, let to, _) = range { ordinals = from..<to }
+            let open = ordinals != nil
+            let source = pivots.map { PivotSQL.Source.query($0) }
+                ?? .ledger(generation: self.generation, ordinals: ordinals)
+            with = "WITH " + PivotSQL(rule: rule, namespace: self.namespace).commonTable(source, &sql) + "\n"
+            let joins = rule.joins(open: open)
+            from = [RuleSQL.pivot] + joins.from
+            conditions += joins.conditions + rule.sameGroup(open: open) + rule.olderThanPivot(open: open)
+        }
+        return (with, from, conditions)
+    }
+
+    /// The one condition that an index, or the heap's own order, serves.
+    private func rangeConditions(_ range: BatchRange, _ rule: RuleSQL, _ sql: inout SQLText) -> [String] {
+        func between(_ column: ColumnFacts, _ from: String?, _ to: String?, as type: String) -> [String] {
+            let name = rule.plain(column.name)
+            return [
+                from.map { "\(name) >= \(sql.bind($0, as: type))" },
+                to.map { "\(name) < \(sql.bind($0, as: type))" },
+            ].compactMap { $0 }
+        }
+        switch range {
+        case .block(let from, let to):
+            return [
+                "\(RuleSQL.row).ctid >= \(sql.bind("(\(from),0)", as: "tid"))",
+                "\(RuleSQL.row).ctid < \(sql.bind("(\(to),0)", as: "tid"))",
+            ]
+        case .window(let from, let to):
+            guard let limit = rule.timeLimit() else { return ["false"] }
+            return between(limit.column, from, to ?? limit.value, as: limit.type)
+        case .idRange(let from, let to):
+            return between(self.resolved.key[0], from, to, as: self.resolved.key[0].type)
+        case .group(_, _, let slice):
+            guard let slice, let column = self.resolved.order.first else { return [] }
+            return between(column, slice.from, slice.to, as: column.type)
+        case .keys(let keys):
+            let tuples = keys.map { values in
+                let conditions = zip(self.resolved.key, values).map { column, value in
+                    "\(rule.plain(column.name)) = \(sql.bind(value, as: column.type))"
+                }
+                return "(" + conditions.joined(separator: " AND ") + ")"
+            }
+            return ["(" + tuples.joined(separator: " OR ") + ")"]
+        }
+    }
+}

@@ -1,0 +1,111 @@
+/// A target matched with its table: every column it names exists and has a type that its rule can work with.
+///
+/// What is refused here is refused before anything is written.
+package struct ResolvedTarget: Sendable {
+    package let target: Target
+    package let facts: TableFacts
+    package let key: [ColumnFacts]
+    /// The columns of `keep_newest.per`; empty without that rule.
+    package let group: [GroupColumn]
+    /// The columns of `keep_newest.order`; empty without that rule.
+    package let order: [ColumnFacts]
+
+    /// A column that rows are grouped by.
+    package struct GroupColumn: Sendable, Equatable {
+        /// The position of the joined table it belongs to; nil for the target's own table.
+        package var join: Int?
+        package var facts: ColumnFacts
+    }
+
+    /// - Throws: `PlanningError` naming the target, the table and the column at fault.
+    package init(_ target: Target, facts: TableFacts) throws(PlanningError) {
+        self.target = target
+        self.facts = facts
+        func own(_ name: String) throws(PlanningError) -> ColumnFacts {
+            guard let column = facts.column(name) else {
+                throw .missingColumn(
+                    target: target.name, table: facts.name, column: name, known: facts.columns.map(\.name))
+            }
+            return column
+        }
+        func time(_ name: String, rule: String) throws(PlanningError) {
+            let column = try own(name)
+            guard column.isTime else {
+                throw PlanningError(
+                    "target \(target.name): \(rule) column \(SQLText.quoted(name)) has type \(column.type); "
+                        + "accepted: timestamp, timestamptz, date"
+                )
+            }
+        }
+        var key: [ColumnFacts] = []
+        for name in target.key { key.append(try own(name)) }
+        guard facts.isUnique(target.key) else {
+            let names = target.key.map { SQLText.quoted($0) }.joined(separator: ", ")
+            throw PlanningError(
+                "target \(target.name): key (\(names)) of \(facts.name) has no unique index; "
+                    + "name the columns of its primary key or of a unique index without a predicate"
+            )
+        }
+        self.key = key
+        if let rule = target.rule.maxAge { try time(rule.column, rule: "max_age") }
+        if let column = target.rule.expiresAt { try time(column, rule: "expires_at") }
+        guard target.joins.isEmpty || target.rule.keepNewest != nil else {
+            throw PlanningError("target \(target.name): joins are only used by keep_newest.per, which is not given")
+        }
+        for (position, join) in target.joins.enumerated() { try Self.check(join, at: position, of: target, facts) }
+        var group: [GroupColumn] = []
+        for column in target.rule.keepNewest?.per ?? [] { group.append(try Self.find(column, of: target, facts)) }
+        self.group = group
+        var order: [ColumnFacts] = []
+        for name in target.rule.keepNewest?.order ?? [] { order.append(try own(name)) }
+        self.order = order
+    }
+
+    /// The time column whose ranges can be windows: that of `max_age`, else that of `expires_at`.
+    package var timeColumn: ColumnFacts? {
+        (self.target.rule.maxAge?.column ?? self.target.rule.expiresAt).flatMap { self.facts.column($0) }
+    }
+
+    /// A column of the target or of a joined table, found among the facts.
+    static func find(_ column: Column, of target: Target, _ facts: TableFacts) throws(PlanningError) -> GroupColumn {
+        let join = column.table.flatMap { table in target.joins.firstIndex { $0.table == table } }
+        let columns = join.map { facts.joined[$0].columns } ?? facts.columns
+        guard let found = columns.first(where: { $0.name == column.name }) else {
+            throw .missingColumn(
+                target: target.name,
+                table: join.map { facts.joined[$0].name } ?? facts.name,
+                column: column.name,
+                known: columns.map(\.name)
+            )
+        }
+        return GroupColumn(join: join, facts: found)
+    }
+
+    /// A join must name existing columns and find at most one row: with two, one row would belong to two groups.
+    private static func check(
+        _ join: Join,
+        at position: Int,
+        of target: Target,
+        _ facts: TableFacts
+    ) throws(PlanningError) {
+        var ownColumns: Set<String> = []
+        for equality in join.conditions {
+            for side in [equality.left, equality.right] {
+                let found = try self.find(side, of: target, facts)
+                guard found.join.map({ $0 <= position }) ?? true else {
+                    throw PlanningError(
+                        "target \(target.name): the join of \(join.table) uses \(side), which is joined after it")
+                }
+                if found.join == position { ownColumns.insert(side.name) }
+            }
+        }
+        let joined = facts.joined[position]
+        guard joined.indexes.contains(where: { $0.isUsable && $0.isUnique && Set($0.columns).isSubset(of: ownColumns) })
+        else {
+            throw PlanningError(
+                "target \(target.name): the join of \(join.table) can find more than one row, because its columns hold "
+                    + "no unique index of \(joined.name); join by its key"
+            )
+        }
+    }
+}

@@ -1,0 +1,111 @@
+/// Writes a target's rule as SQL conditions.
+///
+/// **Only a batch's range may use an index.** Every other condition is written so that no index can serve it: columns as
+/// `COALESCE(c, c)`, the operator's `where` as a scalar subquery. Statistics change while a run deletes (autovacuum and
+/// ANALYZE come in between), and with plain conditions the last batches of a run flipped to an index full of dead entries.
+/// DESIGN section 5 pins plans with `enable_*` settings alone; they hold for a whole statement, though, and the proof of
+/// the pivots needs index lookups, so those settings only finish what this rule begins (`PlanPins`).
+struct RuleSQL: Sendable {
+    let resolved: ResolvedTarget
+    let terms: RunTerms
+
+    /// The alias of the target's table in every statement.
+    static let row = "ebb_row"
+    /// The alias of the pivots in every statement.
+    static let pivot = "ebb_pivot"
+
+    /// The alias of a joined table.
+    static func join(_ position: Int) -> String { "ebb_join\(position + 1)" }
+
+    /// A column of the target's table, open to indexes.
+    func plain(_ column: String, of alias: String = Self.row) -> String { "\(alias).\(SQLText.quoted(column))" }
+
+    /// A column of the target's table, closed to indexes.
+    func closed(_ column: String, of alias: String = Self.row) -> String {
+        "COALESCE(\(self.plain(column, of: alias)), \(self.plain(column, of: alias)))"
+    }
+
+    /// The conditions on the row alone: age, expiry, `where`. NULL times fail them.
+    func rowConditions(_ sql: inout SQLText) -> [String] {
+        var conditions: [String] = []
+        if let rule = self.resolved.target.rule.maxAge, let type = self.resolved.facts.column(rule.column)?.timeType {
+            conditions.append("\(self.closed(rule.column)) < \(sql.bind(self.moment(self.terms.cutoff, type), as: type))")
+        }
+        if let column = self.resolved.target.rule.expiresAt, let type = self.resolved.facts.column(column)?.timeType {
+            conditions.append("\(self.closed(column)) < \(sql.bind(self.moment(self.terms.createdAt, type), as: type))")
+        }
+        if let condition = self.resolved.target.rule.where {
+            // The subquery's only table carries the target's name and columns, so that the operator can write the
+            // condition as if it stood alone; the line break ends a trailing comment of theirs.
+            conditions.append(
+                """
+                (SELECT (\(condition)
+                ) FROM (SELECT \(Self.row).*) AS \(SQLText.quoted(self.resolved.target.table))) IS TRUE
+                """
+            )
+        }
+        return conditions
+    }
+
+    /// A moment in the form that its type reads as UTC.
+    func moment(_ text: String?, _ type: String) -> String? { type == "timestamptz" ? text.map { $0 + "+00" } : text }
+
+    /// The upper end of what can be expired in the time column, for windows: the cutoff, or the creation moment.
+    func timeLimit() -> (column: ColumnFacts, type: String, value: String)? {
+        guard let column = self.resolved.timeColumn, let type = column.timeType else { return nil }
+        let text = self.resolved.target.rule.maxAge == nil ? self.terms.createdAt : self.terms.cutoff
+        return self.moment(text, type).map { (column, type, $0) }
+    }
+
+    /// The joined tables as a FROM list and the conditions that tie them to the row.
+    ///
+    /// - Parameter open: whether the row's own columns may be looked up by index, as the group strategy does.
+    func joins(open: Bool) -> (from: [String], conditions: [String]) {
+        var from: [String] = []
+        var conditions: [String] = []
+        for (position, join) in self.resolved.target.joins.enumerated() {
+            from.append("\(self.resolved.facts.joined[position].name) AS \(Self.join(position))")
+            for equality in join.conditions {
+                let sides = [equality.left, equality.right].map { self.reference($0, open: open) }
+                conditions.append("\(sides[0]) = \(sides[1])")
+            }
+        }
+        return (from, conditions)
+    }
+
+    private func reference(_ column: Column, open: Bool) -> String {
+        if let position = self.resolved.target.joins.firstIndex(where: { $0.table == column.table }) {
+            return self.plain(column.name, of: Self.join(position))
+        }
+        return open ? self.plain(column.name) : self.closed(column.name)
+    }
+
+    /// The group's value of a row.
+    func groupValue(_ position: Int, open: Bool) -> String {
+        let column = self.resolved.group[position]
+        if let join = column.join { return self.plain(column.facts.name, of: Self.join(join)) }
+        return open ? self.plain(column.facts.name) : self.closed(column.facts.name)
+    }
+
+    /// That the row belongs to the pivot's group. A NULL group is one group: arrays compare NULL elements as equal, and
+    /// unlike `IS NOT DISTINCT FROM` they can be hashed.
+    func sameGroup(open: Bool) -> [String] {
+        self.resolved.group.indices.map { position in
+            let value = self.groupValue(position, open: open)
+            let pivot = "\(Self.pivot).g\(position + 1)"
+            return self.resolved.group[position].facts.isNotNull && self.resolved.group[position].join == nil
+                ? "\(value) = \(pivot)" : "ARRAY[\(value)] = ARRAY[\(pivot)]"
+        }
+    }
+
+    /// That the row is strictly older than its pivot, in the order of `keep_newest`.
+    func olderThanPivot(open: Bool) -> [String] {
+        let columns = self.resolved.order.map { open ? self.plain($0.name) : self.closed($0.name) }
+        let pivots = columns.indices.map { "\(Self.pivot).o\($0 + 1)" }
+        guard columns.count > 1 else { return ["\(columns[0]) < \(pivots[0])"] }
+        // A row comparison is decided by its first difference, so a NULL further back would go unnoticed.
+        let present = self.resolved.order.dropFirst().filter { !$0.isNotNull }
+            .map { "\(self.plain($0.name)) IS NOT NULL" }
+        return ["(\(columns.joined(separator: ", "))) < (\(pivots.joined(separator: ", ")))"] + present
+    }
+}

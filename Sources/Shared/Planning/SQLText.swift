@@ -1,0 +1,36 @@
+package import PostgresClient
+
+/// SQL under construction together with the values bound to it.
+///
+/// Every value of a statement goes through `bind`, every name through `quoted`; nothing else may reach the text but
+/// literals of this module and the operator's own `where`.
+package struct SQLText: Sendable {
+    package private(set) var parameters: [String?] = []
+
+    package init() {}
+
+    /// Binds a value and returns its placeholder, cast to `type`.
+    ///
+    /// - Parameters:
+    ///   - value: in PostgreSQL's text format; nil is NULL.
+    ///   - type: a type name as `format_type` prints it, so already quoted where needed.
+    package mutating func bind(_ value: String?, as type: String) -> String {
+        self.parameters.append(value)
+        return "$\(self.parameters.count)::\(type)"
+    }
+
+    package mutating func bind(_ value: Int, as type: String = "bigint") -> String { self.bind(String(value), as: type) }
+
+    /// The finished statement.
+    package func statement(_ text: String) -> PostgresStatement { PostgresStatement(text, self.parameters) }
+
+    /// A name as a quoted identifier.
+    package static func quoted(_ name: String) -> String {
+        "\"" + name.replacing("\"", with: "\"\"") + "\""
+    }
+
+    /// A schema-qualified name, quoted.
+    package static func quoted(_ schema: String, _ name: String) -> String {
+        "\(self.quoted(schema)).\(self.quoted(name))"
+    }
+}

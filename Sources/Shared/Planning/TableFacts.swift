@@ -1,0 +1,93 @@
+/// What the database knows about a target's table at one moment: types, indexes, statistics, referencing keys.
+///
+/// The planner decides from these, and statements take their casts from them.
+package struct TableFacts: Sendable, Equatable {
+    package var schema: String
+    package var table: String
+    package var oid: Int
+    /// False for partitioned parents and for tables of another access method, where a TID names no single row.
+    package var isPlainHeap: Bool
+    /// Heap size in blocks, read from the file and not from statistics.
+    package var blocks: Int
+    /// Live rows by the planner's statistics, scaled to today's size.
+    package var rows: Double
+    package var columns: [ColumnFacts]
+    package var indexes: [IndexFacts]
+    /// Foreign keys of other tables that point here; each costs one lookup per deleted row.
+    package var references: [ReferenceFacts]
+    /// Tables that lose rows by cascade when this one does, directly or through others.
+    package var cascades: [Int]
+    /// The joined tables, in the target's order.
+    package var joined: [JoinedFacts]
+
+    package var name: String { SQLText.quoted(self.schema, self.table) }
+
+    package func column(_ name: String) -> ColumnFacts? { self.columns.first { $0.name == name } }
+
+    /// A btree over the whole table whose first columns are `leading`, in any order, followed by `following`.
+    package func index(leading: [String], following: [String] = []) -> IndexFacts? {
+        self.indexes.first { index in
+            index.isUsable && Set(index.columns.prefix(leading.count)) == Set(leading)
+                && Array(index.columns.dropFirst(leading.count).prefix(following.count)) == following
+        }
+    }
+
+    /// Whether a unique index covers exactly these columns.
+    package func isUnique(_ columns: [String]) -> Bool {
+        self.indexes.contains { $0.isUsable && $0.isUnique && Set($0.columns) == Set(columns) }
+    }
+}
+
+/// One column.
+package struct ColumnFacts: Sendable, Equatable {
+    package var name: String
+    /// As `format_type` prints it.
+    package var type: String
+    package var isNotNull: Bool
+    /// How far the column's order is the heap's, -1 to 1; nil without statistics.
+    package var correlation: Double?
+
+    /// Whether the type is one of the time types that rules accept.
+    package var isTime: Bool { self.timeType != nil }
+
+    /// The type that a moment is bound as when compared with this column; nil if it is no time.
+    ///
+    /// A `date` is compared as the midnight it stands for, in UTC.
+    package var timeType: String? {
+        if self.type.hasSuffix("with time zone") && self.type.hasPrefix("timestamp") {
+            "timestamptz"
+        } else if self.type.hasPrefix("timestamp") || self.type == "date" {
+            "timestamp"
+        } else {
+            nil
+        }
+    }
+
+    package var isInteger: Bool { ["smallint", "integer", "bigint"].contains(self.type) }
+}
+
+/// One index.
+package struct IndexFacts: Sendable, Equatable {
+    package var name: String
+    package var columns: [String]
+    package var isUnique: Bool
+    /// A valid btree without a predicate or expressions: one that can find every row.
+    package var isUsable: Bool
+}
+
+/// A foreign key of another table that points at this one.
+package struct ReferenceFacts: Sendable, Equatable {
+    /// The referencing table, schema-qualified and quoted where needed.
+    package var table: String
+    package var constraint: String
+}
+
+/// A joined table.
+package struct JoinedFacts: Sendable, Equatable {
+    package var schema: String
+    package var table: String
+    package var columns: [ColumnFacts]
+    package var indexes: [IndexFacts]
+
+    package var name: String { SQLText.quoted(self.schema, self.table) }
+}

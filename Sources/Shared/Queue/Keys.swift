@@ -1,0 +1,24 @@
+/// The names of all Redis keys of a namespace; the scripts build the same names from `prefix`.
+package struct Keys: Sendable, Hashable {
+    /// `{ebb}:`: the hash tag keeps all keys of a namespace on one node of a cluster.
+    package let prefix: String
+
+    package init(namespace: String) { self.prefix = "{\(namespace)}:" }
+
+    /// The stream of a priority. Entries: r run, b batch, a attempts used, u units, f first failure, v range.
+    package func stream(_ priority: Priority) -> String { "\(self.prefix)stream:\(priority.rawValue)" }
+
+    /// Hash: a run's state and counters.
+    package func run(_ run: String) -> String { "\(self.prefix)run:\(run)" }
+
+    /// Sorted set: runs that are not over, by creation in ms.
+    package var active: String { "\(self.prefix)active" }
+    /// Sorted set: all runs that are remembered, by creation in ms.
+    package var runs: String { "\(self.prefix)runs" }
+    /// Sorted set: `run batch` by the time in ms at which it is due again.
+    package var delayed: String { "\(self.prefix)delayed" }
+    /// Sorted set: `run batch` by the time in ms at which it was given up on.
+    package var dead: String { "\(self.prefix)dead" }
+    /// Sorted set: workers by the time in ms of their last beat.
+    package var workers: String { "\(self.prefix)workers" }
+}

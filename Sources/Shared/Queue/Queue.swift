@@ -1,0 +1,189 @@
+package import RedisClient
+
+/// The queue of a namespace: batches in Redis streams, leased, settled, retried and given up on, each in one script.
+///
+/// Methods may be repeated after a lost connection; each says what a repetition does.
+package struct Queue: Sendable {
+    package let redis: RedisClient
+    package let keys: Keys
+
+    package init(redis: RedisClient, namespace: String) {
+        self.redis = redis
+        self.keys = Keys(namespace: namespace)
+    }
+
+    /// Creates the streams and their consumer group. Idempotent.
+    package func setup() async throws {
+        _ = try await self.redis.evaluate(QueueScripts.setup, keys: [self.keys.prefix], arguments: [])
+    }
+
+    /// The streams, most urgent first.
+    package var streams: [String] { Priority.allCases.map(self.keys.stream) }
+
+    /// What a poll asks for, in one round trip.
+    package struct Poll: Sendable {
+        package var consumer: String
+        package var lease: Duration
+        /// Free slots: a batch is claimed only when it can start at once.
+        package var slots: Int
+        /// Leases to look for that ran out, with the cursor of each stream; nil when it is not time yet.
+        package var reclaim: [String: String]?
+        /// Most open batches of a run to plan ahead, and most before any was measured.
+        package var ahead: (most: Int, unmeasured: Int)
+
+        package init(
+            consumer: String,
+            lease: Duration,
+            slots: Int,
+            reclaim: [String: String]?,
+            ahead: (most: Int, unmeasured: Int) = Queue.ahead
+        ) {
+            self.consumer = consumer
+            self.lease = lease
+            self.slots = slots
+            self.reclaim = reclaim
+            self.ahead = ahead
+        }
+    }
+
+    /// DESIGN 3.3 for the first; the second is some seconds of work, enough to learn how long a batch takes.
+    package static let ahead = (most: 4_096, unmeasured: 64)
+
+    /// What a poll found.
+    package struct Work: Sendable {
+        package var leases: [Lease] = []
+        package var step: StepLease?
+        package var cursors: [String: String] = [:]
+        /// Milliseconds until the next delayed batch is due; nil when none waits.
+        package var nextDue: Int?
+        /// Entries that are no batches, one sentence each.
+        package var malformed: [QueueError] = []
+    }
+
+    /// Promotes what is due, takes over leases that ran out, claims batches for the slots that stay free, and a step.
+    ///
+    /// Repeating it may claim more than `slots`; what is claimed and never started is reclaimed after a lease.
+    package func poll(_ poll: Poll) async throws -> Work {
+        let prefix = self.keys.prefix
+        var requests: [RedisRequest] = [.script(QueueScripts.promote, keys: [prefix], arguments: ["100"])]
+        let reclaimed = poll.reclaim.map { cursors in cursors.keys.sorted().map { ($0, cursors[$0] ?? "0-0") } } ?? []
+        for (stream, cursor) in reclaimed {
+            requests.append(
+                .script(
+                    QueueScripts.reclaim, keys: [prefix, stream],
+                    arguments: [poll.consumer, poll.lease.milliseconds, cursor, String(max(poll.slots, 1))]))
+        }
+        requests.append(
+            .script(
+                QueueScripts.claim, keys: [prefix] + Self.preference(of: self.streams),
+                arguments: [poll.consumer, String(poll.slots)]))
+        requests.append(
+            .script(
+                QueueScripts.takeStep, keys: [prefix],
+                arguments: [
+                    poll.consumer, poll.lease.milliseconds, String(poll.ahead.most), String(poll.ahead.unmeasured), "",
+                ]))
+        let replies = try await self.redis.pipeline(requests)
+        var work = Work()
+        if let due = try replies[0].get().array?.last?.int, due >= 0 { work.nextDue = due }
+        for (position, (stream, _)) in reclaimed.enumerated() {
+            let reply = try replies[position + 1].get().array ?? []
+            work.cursors[stream] = reply.first?.string ?? "0-0"
+            self.add(reply.last?.array ?? [], to: &work)
+        }
+        self.add(try replies[reclaimed.count + 1].get().array ?? [], to: &work)
+        work.step = Self.step(try replies[reclaimed.count + 2].get())
+        return work
+    }
+
+    private func add(_ entries: [RESPValue], to work: inout Work) {
+        for entry in entries {
+            do { work.leases.append(try Lease(entry)) } catch { work.malformed.append(error) }
+        }
+    }
+
+    /// Urgent streams first; one poll in eight the other way round, so that the least urgent never starves.
+    private static func preference(of streams: [String]) -> [String] {
+        Int.random(in: 0..<8) == 0 ? streams.reversed() : streams
+    }
+
+    /// Counts a start of a redelivered batch; nil when the lease is lost.
+    package func start(_ lease: Lease, consumer: String) async throws -> Int? {
+        let starts = try await self.redis.evaluate(
+            QueueScripts.start,
+            keys: [self.keys.prefix, lease.stream],
+            arguments: [consumer, lease.entry, String(lease.token), lease.message.run, lease.message.batch]
+        ).int ?? -1
+        return starts < 0 ? nil : starts
+    }
+
+    /// Keeps leases alive; false for each that is lost.
+    package func beat(_ leases: [Lease], consumer: String) async throws -> [Bool] {
+        let arguments = leases.flatMap { [$0.stream, $0.entry, String($0.token)] }
+        let reply = try await self.redis.evaluate(
+            QueueScripts.beat, keys: [self.keys.prefix], arguments: [consumer] + arguments)
+        return (reply.array ?? []).map { $0.int == 1 }
+    }
+
+    /// Settles batches as done; false for each whose lease was lost, which after a commit is no failure: the ledger has
+    /// the row, and whoever holds the lease now settles it from there.
+    package func acknowledge(_ settlements: [Settlement], consumer: String) async throws -> [Bool] {
+        let arguments = settlements.flatMap { settlement in
+            let lease = settlement.lease
+            return [
+                lease.stream, lease.entry, String(lease.token), lease.message.run, lease.message.batch,
+                String(settlement.rows), String(settlement.cascaded),
+                String(settlement.isMeasured ? lease.message.units : 0),
+                String(settlement.isMeasured && lease.message.units > 0 ? settlement.microseconds : 0),
+            ]
+        }
+        let reply = try await self.redis.evaluate(
+            QueueScripts.ack, keys: [self.keys.prefix], arguments: [consumer] + arguments)
+        return (reply.array ?? []).map { $0.int == 1 }
+    }
+
+    /// How a batch is given back; see the contract of `fail.lua`.
+    package enum Failure: Sendable, Hashable {
+        case release(after: Duration)
+        case retry(after: Duration, sqlState: String?, error: String)
+        case dead(sqlState: String?, error: String)
+    }
+
+    /// Gives a batch back. A repetition finds the lease lost, which is what it should be.
+    package func fail(_ lease: Lease, _ failure: Failure, consumer: String) async throws {
+        let parts: [String] =
+            switch failure {
+            case .release(let delay): ["release", delay.milliseconds, "", ""]
+            case .retry(let delay, let sqlState, let error): ["retry", delay.milliseconds, sqlState ?? "", error]
+            case .dead(let sqlState, let error): ["dead", "0", sqlState ?? "", error]
+            }
+        _ = try await self.redis.evaluate(
+            QueueScripts.fail,
+            keys: [self.keys.prefix, lease.stream],
+            arguments: [consumer, lease.entry, String(lease.token)] + parts
+        )
+    }
+
+    /// Forgets consumers and workers that have been silent for longer than `age`.
+    package func reap(silentFor age: Duration) async throws {
+        _ = try await self.redis.evaluate(
+            QueueScripts.reap, keys: [self.keys.prefix], arguments: [age.milliseconds])
+    }
+
+    /// Removes a worker that stops.
+    package func leave(_ consumer: String) async throws {
+        _ = try await self.redis.evaluate(QueueScripts.leave, keys: [self.keys.prefix], arguments: [consumer])
+    }
+
+    static func step(_ reply: RESPValue) -> StepLease? {
+        guard let parts = reply.array, parts.count == 3, let run = parts[0].string,
+            let step = parts[1].string.flatMap(StepLease.Step.init(rawValue:)), let token = parts[2].int
+        else { return nil }
+        return StepLease(run: run, step: step, token: token)
+    }
+}
+
+extension Duration {
+    /// Whole milliseconds as text, rounded up, as scripts take them.
+    var milliseconds: String { String((self.wholeMicroseconds + 999) / 1_000) }
+}

@@ -1,0 +1,49 @@
+-- Put in front of every script of the queue; defines what they share and does nothing by itself.
+--
+-- All keys of a namespace carry one hash tag, so that a script may reach the key of a run that it only finds inside an
+-- entry: KEYS[1] is always the namespace's prefix, `{ebb}:`.
+-- An entry of a stream is {r: run, b: batch id, a: attempts used, v: range (opaque), u: units it was
+-- sized in, f: first failure in ms or ''}.
+-- A lease is (entry id, consumer, delivery count): the pending-entries list is the lease table.
+
+local prefix = KEYS[1]
+local group = 'workers'
+local streams = {prefix .. 'stream:high', prefix .. 'stream:default', prefix .. 'stream:low'}
+
+local function run_key(run) return prefix .. 'run:' .. run end
+
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- Whether the caller still holds the lease it was given.
+local function owns(stream, consumer, id, token)
+  local p = redis.call('XPENDING', stream, group, id, id, 1)
+  return #p == 1 and p[1][2] == consumer and p[1][4] == tonumber(token)
+end
+
+local function fields(entry)
+  local f = {}
+  for i = 1, #entry[2], 2 do f[entry[2][i]] = entry[2][i + 1] end
+  return f
+end
+
+-- Moves n batches of a run from one state to another; '' is outside.
+local function move(run, from, to, n)
+  local key = run_key(run)
+  if from ~= '' then redis.call('HINCRBY', key, from, -n) end
+  if to ~= '' then redis.call('HINCRBY', key, to, n) end
+end
+
+local function add(stream, run, batch, attempts, units, first, range)
+  redis.call('XADD', stream, '*', 'r', run, 'b', batch, 'a', attempts, 'u', units, 'f', first, 'v', range)
+end
+
+local function drop(stream, id)
+  redis.call('XACK', stream, group, id)
+  redis.call('XDEL', stream, id)
+end
+
+-- The name of a batch in keys that hold batches of all runs. Run ids hold no space.
+local function name(run, batch) return run .. ' ' .. batch end

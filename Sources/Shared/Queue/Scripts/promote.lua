@@ -1,0 +1,18 @@
+-- promote: puts delayed batches that are due back into their streams. Any worker may run it.
+-- KEYS: 1 prefix. ARGV: 1 limit, at most 100. Returns {moved, ms until the next is due or -1}.
+local now = now_ms()
+local due = redis.call('ZRANGEBYSCORE', prefix .. 'delayed', '-inf', now, 'LIMIT', 0, ARGV[1])
+for _, member in ipairs(due) do
+  local entry = redis.call('HGET', prefix .. 'delayed:entries', member)
+  if entry then
+    local stream, attempts, units, first, range = string.match(entry, '^(%S+) (%d+) (%d+) (%d*) (.*)$')
+    local run, batch = string.match(member, '^(%S+) (%S+)$')
+    add(stream, run, batch, attempts, units, first, range)
+    move(run, 'delayed', 'queued', 1)
+  end
+  redis.call('ZREM', prefix .. 'delayed', member)
+  redis.call('HDEL', prefix .. 'delayed:entries', member)
+end
+local following = redis.call('ZRANGE', prefix .. 'delayed', 0, 0, 'WITHSCORES')
+if #following == 0 then return {#due, -1} end
+return {#due, math.max(0, math.ceil(following[2] - now))}

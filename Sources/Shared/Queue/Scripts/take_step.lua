@@ -1,0 +1,39 @@
+-- take a step: leases the next piece of some run's own work that can be done now.
+-- KEYS: 1 prefix. ARGV: 1 owner, 2 lease in ms, 3 most open batches to plan ahead, 4 most before any batch was measured
+-- (so that batch sizes can follow the first measurements; not used while no worker lives), 5 the only run to look at or ''.
+-- Steps, in order: plan → drain (wait until no batch is open) → verify → vacuum → reconcile; verify goes back to drain
+-- when it found leftovers. Entering verify from drain happens here, where it is known that nothing is open.
+-- Returns {run, step, token}, or {} when nothing is to be done now.
+local now, lease = now_ms(), tonumber(ARGV[2])
+local runs = ARGV[5] ~= '' and {ARGV[5]} or redis.call('ZRANGE', prefix .. 'active', 0, 99)
+local alive
+for _, run in ipairs(runs) do
+  local key = run_key(run)
+  local v = redis.call('HMGET', key, 'state', 'step', 'step_until', 'queued', 'leased', 'delayed', 'parked', 'units')
+  local state, step = v[1], v[2]
+  if not state then
+    redis.call('ZREM', prefix .. 'active', run)
+  elseif (state == 'planning' or state == 'running' or state == 'verifying') and tonumber(v[3]) <= now then
+    local open = v[4] + v[5] + v[6] + v[7]
+    local ready = true
+    if step == 'plan' then
+      ready = open < tonumber(ARGV[3])
+      if ready and v[8] == '0' and open >= tonumber(ARGV[4]) then
+        alive = alive or redis.call('ZCOUNT', prefix .. 'workers', now - lease, '+inf')
+        ready = alive == 0
+      end
+    elseif step == 'drain' then
+      ready = open == 0
+      if ready then
+        step = 'verify'
+        redis.call('HSET', key, 'state', 'verifying', 'step', step)
+      end
+    end
+    if ready then
+      local token = redis.call('HINCRBY', key, 'step_token', 1)
+      redis.call('HSET', key, 'step_owner', ARGV[1], 'step_until', now + lease)
+      return {run, step, token}
+    end
+  end
+end
+return {}

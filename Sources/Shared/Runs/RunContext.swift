@@ -1,0 +1,50 @@
+package import PostgresClient
+
+/// A run together with what this process knows of its target: enough to build its statements.
+package struct RunContext: Sendable {
+    package let record: RunRecord
+    package let resolved: ResolvedTarget
+    package let namespace: String
+
+    /// Statements for the batches of one plan generation.
+    package func statements(generation: Int) -> RangeStatement {
+        RangeStatement(self.resolved, terms: self.record.terms, namespace: self.namespace, generation: generation)
+    }
+
+    /// Why a run cannot be worked on here.
+    package enum Obstacle: Error, Sendable, Equatable, CustomStringConvertible {
+        /// The ledger of this database has no such run.
+        case unknownRun(String)
+        /// This process has no such target, or one with another definition.
+        case otherDefinition(run: String, target: String)
+
+        package var description: String {
+            switch self {
+            case .unknownRun(let run):
+                "run \(run) is not in this database's ledger; check that DATABASE_URL and REDIS_URL belong together"
+            case .otherDefinition(let run, let target):
+                "run \(run) was made with another definition of \(target) than this process has; "
+                    + "give every process the same ebb.yaml and version"
+            }
+        }
+    }
+
+    /// Reads a run from the ledger and matches it with the catalogue and the table.
+    ///
+    /// - Throws: `Obstacle`, `PlanningError`, `PostgresError`.
+    package static func load(
+        _ run: String,
+        catalog: Catalog,
+        ledger: Ledger,
+        _ connection: PostgresConnection
+    ) async throws -> RunContext {
+        guard let record = try await ledger.run(run, connection) else { throw Obstacle.unknownRun(run) }
+        guard var target = catalog.targets.first(where: { $0.name == record.target }),
+            target.definitionHash == record.definitionHash
+        else { throw Obstacle.otherDefinition(run: run, target: record.target) }
+        target.schema = record.schema
+        let facts = try await TableFacts.read(target, from: connection)
+        return RunContext(
+            record: record, resolved: try ResolvedTarget(target, facts: facts), namespace: ledger.namespace)
+    }
+}

@@ -1,0 +1,99 @@
+import FoundationEssentials
+package import PostgresClient
+
+/// Starts a run: the ledger first, then the queue.
+package struct RunStarter: Sendable {
+    let ledger: Ledger
+    let queue: Queue
+    let configuration: EbbConfiguration
+
+    package init(ledger: Ledger, queue: Queue, configuration: EbbConfiguration) {
+        self.ledger = ledger
+        self.queue = queue
+        self.configuration = configuration
+    }
+
+    /// Why a run is not started.
+    package struct Refusal: Error, Sendable, CustomStringConvertible, Equatable {
+        package var description: String
+    }
+
+    /// Creates a run of a target, or finds the one that is not over yet.
+    ///
+    /// If the process dies between ledger and queue, the next start finds the run in the ledger and makes it known to the
+    /// queue. The same mends a queue that lost the run: it is planned anew, under a new generation, so that what is already
+    /// settled stays settled.
+    ///
+    /// - Throws: `Refusal` when the unfinished run has other knobs; `PlanningError`, `LedgerError`, `PostgresError`,
+    ///   `RedisError`.
+    package func start(
+        _ target: Target,
+        knobs: KnobValues,
+        priority: Priority = .default,
+        batchRows: Int? = nil,
+        _ connection: PostgresConnection
+    ) async throws -> (run: RunRecord, isNew: Bool) {
+        try await self.ledger.setup(connection)
+        try await self.queue.setup()
+        let terms = try await RunTerms.now(knobs: knobs, connection)
+        let plan = try await Plan.make(
+            target, terms: terms, duration: self.configuration.batches.duration, fixedRows: batchRows, connection)
+        let new = Ledger.NewRun(
+            run: Self.newRunID(),
+            target: target.name,
+            schema: plan.resolved.facts.schema,
+            table: plan.resolved.facts.table,
+            definitionHash: target.definitionHash,
+            priority: priority,
+            knobs: knobs,
+            batchRows: batchRows,
+            strategy: plan.choice.strategy,
+            estimated: plan.estimatedRows
+        )
+        let (record, isNew) = try await self.ledger.create(new, connection)
+        guard record.knobs == knobs else {
+            throw Refusal(
+                description: "target \(target.name) has an unfinished run \(record.run) with other knobs "
+                    + "(\(record.knobs.words)), asked for \(knobs.words); let it end or cancel it first")
+        }
+        let generation = isNew ? 1 : try await self.ledger.generation(of: record.run, connection) + 1
+        try await self.queue.create(record, generation: generation)
+        return (record, isNew)
+    }
+
+    /// Sorts by time, so that listings of keys read in order; the rest keeps producers apart.
+    private static func newRunID() -> String {
+        let alphabet = Array("0123456789abcdefghjkmnpqrstvwxyz")
+        var milliseconds = Int(Date.now.timeIntervalSince1970 * 1_000)
+        var time: [Character] = []
+        for _ in 0..<9 {
+            time.append(alphabet[milliseconds % 32])
+            milliseconds /= 32
+        }
+        return String(time.reversed()) + String((0..<7).map { _ in alphabet[Int.random(in: 0..<32)] })
+    }
+}
+
+extension RunTerms {
+    /// The terms that a run created now would have, by the database's clock; for planning only.
+    package static func now(knobs: KnobValues, _ connection: PostgresConnection) async throws -> RunTerms {
+        let row = try await connection.query(
+            """
+            SELECT to_char(now() AT TIME ZONE 'UTC', '\(RunRecord.format)'),
+                   to_char(now() AT TIME ZONE 'UTC' - $1::bigint * interval '1 microsecond', '\(RunRecord.format)')
+            """,
+            [knobs.maxAgeMicroseconds.map { String($0) }]
+        ).rows.first
+        return RunTerms(run: "", createdAt: row?[0] ?? "", cutoff: row?[1], keep: knobs.keep)
+    }
+}
+
+extension KnobValues {
+    /// For people: `max age 24h, keep 1`.
+    package var words: String {
+        let parts = [
+            self.maxAge.map { "max age \(DurationText.format($0))" }, self.keep.map { "keep \($0)" },
+        ].compactMap { $0 }
+        return parts.isEmpty ? "no knobs" : parts.joined(separator: ", ")
+    }
+}

@@ -1,0 +1,86 @@
+package import PostgresClient
+
+extension StepRunner {
+    /// Plans chunk by chunk until the plan is complete or enough batches are ahead; returns no further step.
+    ///
+    /// Each chunk is sized by what the run's finished batches took.
+    func plan(
+        _ lease: StepLease,
+        _ context: RunContext,
+        _ connection: PostgresConnection
+    ) async throws -> StepLease.Step? {
+        var fields = try await self.queue.fields(of: lease.run)
+        let generation = fields["generation"].flatMap { Int($0) } ?? 1
+        let planner = ChunkPlanner(context.statements(generation: generation), connection)
+        var text = fields["cursor"] ?? ""
+        var current: PlanCursor?
+        if text.isEmpty {
+            current = try await self.start(context, generation: generation, planner, connection)
+        } else {
+            current = try PlanCursor(encoded: text)
+        }
+        while true {
+            var chunk: PlannedChunk?
+            if var cursor = current {
+                if context.record.batchRows == nil {
+                    cursor.units = BatchSizing(
+                        after: cursor.units, measured: Self.measured(fields, cursor),
+                        target: self.configuration.batches.duration
+                    ).units
+                }
+                chunk = try await planner.next(cursor, limit: Self.chunk)
+            }
+            let batches = (chunk?.batches ?? []).enumerated().map { position, batch in
+                (id: "\(generation).\((current?.sequence ?? 1) + position)", batch: batch)
+            }
+            let isComplete = chunk?.isComplete ?? true
+            let encoded = chunk?.cursor.encoded ?? "empty"
+            var changes = ["cursor": encoded]
+            if isComplete {
+                changes["step"] = "drain"
+                changes["state"] = RunState.running.rawValue
+            }
+            let open = try await self.queue.append(
+                batches, of: lease, priority: context.record.priority, from: text, fields: changes)
+            guard let open else { throw StepError.lost }
+            if isComplete || open >= Queue.ahead.most { return nil }
+            fields = try await self.queue.fields(of: lease.run)
+            // Nothing measured yet and workers at it: what is left can wait for their first figures.
+            if Self.measured(fields, current) == nil, open >= Queue.ahead.unmeasured,
+                try await self.queue.workersAlive(within: self.configuration.leases.duration) > 0
+            {
+                return nil
+            }
+            text = encoded
+            current = chunk?.cursor
+        }
+    }
+
+    /// Batches appended at once: one script handles at most 100.
+    private static let chunk = 64
+
+    /// Pivots first, if the rule has any, then the first cursor; nil for a table that is empty.
+    private func start(
+        _ context: RunContext,
+        generation: Int,
+        _ planner: ChunkPlanner,
+        _ connection: PostgresConnection
+    ) async throws -> PlanCursor? {
+        var pivots = 0
+        if context.resolved.target.rule.keepNewest != nil {
+            let query = PivotQuery(context.resolved, terms: context.record.terms, namespace: self.ledger.namespace)
+            pivots = try await self.ledger.findPivots(query, generation: generation, connection).count
+        }
+        let units = try await self.firstSize(context, connection).units
+        return try await planner.start(context.record.strategy, units: units, pivots: pivots)
+    }
+
+    /// What the run's batches took so far, in the unit of the cursor; nil before the first, and when the cursor has changed
+    /// over to blocks, for which nothing was measured.
+    private static func measured(_ fields: [String: String], _ cursor: PlanCursor?) -> (units: Int, duration: Duration)? {
+        guard let units = fields["units"].flatMap({ Int($0) }), let time = fields["microseconds"].flatMap({ Int64($0) }),
+            units > 0, cursor?.strategy.rawValue == fields["strategy"]
+        else { return nil }
+        return (units, .microseconds(time))
+    }
+}

@@ -1,0 +1,191 @@
+package import Logging
+package import PostgresClient
+
+/// Does a run's own work: plan, verify, vacuum, reconcile. Whoever holds the lease of a step runs it: a worker, a waiting
+/// `enqueue`, `serve`.
+package struct StepRunner: Sendable {
+    let ledger: Ledger
+    let queue: Queue
+    let catalog: Catalog
+    let configuration: EbbConfiguration
+    let logger: Logger
+
+    package init(ledger: Ledger, queue: Queue, catalog: Catalog, configuration: EbbConfiguration, logger: Logger) {
+        self.ledger = ledger
+        self.queue = queue
+        self.catalog = catalog
+        self.configuration = configuration
+        self.logger = logger
+    }
+
+    /// How long a step waits after it could not be done here.
+    private static let retryDelay = Duration.seconds(1)
+
+    /// Runs a leased step and, while the lease lasts, the steps after it; keeps the lease alive meanwhile.
+    ///
+    /// A step that fails is given back and tried again, here or elsewhere; nothing of it is half done.
+    package func run(_ lease: StepLease, _ connection: PostgresConnection) async throws {
+        do {
+            try await self.beating(lease) { try await self.perform(lease, connection) }
+        } catch {
+            try await self.queue.release(lease, after: Self.retryDelay)
+            throw error
+        }
+    }
+
+    /// Runs `body` with a heartbeat beside it; a lost lease cancels it.
+    private func beating(_ lease: StepLease, _ body: @escaping @Sendable () async throws -> Void) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                let duration = self.configuration.leases.duration
+                while true {
+                    try await Task.sleep(for: duration / 3)
+                    guard try await self.queue.beat(lease, lease: duration) else { throw StepError.lost }
+                }
+            }
+            defer { group.cancelAll() }
+            // The first to end is the body, or a heartbeat that failed.
+            try await group.next()
+        }
+    }
+
+    private func perform(_ lease: StepLease, _ connection: PostgresConnection) async throws {
+        let context = try await RunContext.load(
+            lease.run, catalog: self.catalog, ledger: self.ledger, connection)
+        var step: StepLease.Step? = lease.step
+        while let current = step {
+            self.logger.log(.debug, "step", [.run: "\(lease.run)", .step: "\(current.rawValue)"])
+            switch current {
+            case .plan: step = try await self.plan(lease, context, connection)
+            case .verify: step = try await self.verify(lease, context, connection)
+            case .vacuum: step = try await self.vacuum(lease, context, connection)
+            case .reconcile:
+                try await self.reconcile(lease, context, connection)
+                return
+            }
+        }
+        try await self.queue.release(lease)
+    }
+
+    // MARK: After the last batch
+
+    /// Looks for leftovers; nil when batches were made of them, or pivots were found anew.
+    private func verify(
+        _ lease: StepLease,
+        _ context: RunContext,
+        _ connection: PostgresConnection
+    ) async throws -> StepLease.Step? {
+        let fields = try await self.queue.fields(of: lease.run)
+        let generation = fields["generation"].flatMap { Int($0) } ?? 1
+        let pass = fields["pass"].flatMap { Int($0) } ?? 0
+        let keepsNewest = context.resolved.target.rule.keepNewest != nil
+        let pivots = keepsNewest ? try await self.ledger.pivotSet(lease.run, generation: generation, connection) : nil
+        let verification = Verification(
+            statements: context.statements(generation: generation), ledger: self.ledger, pivots: pivots,
+            byKey: pass >= Self.blockPasses)
+        let units = try await self.firstSize(context, connection).units
+        let findings = try await verification.run(
+            context.record.strategy, unitsPerBatch: context.record.strategy == .block ? units : 128, connection)
+        if keepsNewest && (findings.needsPivots || pivots == nil) {
+            let query = PivotQuery(
+                context.resolved, terms: context.record.terms, namespace: self.ledger.namespace, refining: generation)
+            _ = try await self.ledger.findPivots(query, generation: generation + 1, connection)
+            guard try await self.queue.advance(lease, ["generation": String(generation + 1)]) else {
+                throw StepError.lost
+            }
+            return .verify
+        }
+        guard !findings.leftovers.isEmpty else {
+            let next: StepLease.Step = self.configuration.vacuum && context.resolved.facts.isPlainHeap ? .vacuum : .reconcile
+            guard try await self.queue.advance(lease, ["step": next.rawValue]) else { throw StepError.lost }
+            return next
+        }
+        if keepsNewest {
+            try await self.ledger.copyPivots(lease.run, from: generation, to: generation + 1, connection)
+        }
+        self.logger.log(
+            .info, "leftovers found",
+            [.run: "\(lease.run)", .batches: "\(findings.leftovers.count)", .pass: "\(pass + 1)"])
+        let batches = findings.leftovers.enumerated().map { position, range in
+            (id: "\(generation + 1).\(position + 1)", batch: PlannedBatch(range: range, units: 0))
+        }
+        let open = try await self.queue.append(
+            batches,
+            of: lease,
+            priority: context.record.priority,
+            from: fields["cursor"] ?? "",
+            fields: [
+                "generation": String(generation + 1), "cursor": "leftovers \(generation + 1)", "step": "drain",
+                "state": RunState.running.rawValue, "pass": String(findings.isTruncated ? pass : pass + 1),
+            ]
+        )
+        guard open != nil else { throw StepError.lost }
+        return nil
+    }
+
+    /// Leftovers are cut into blocks this many times; what still remains goes row by row, with attempts of its own.
+    private static let blockPasses = 3
+
+    /// Vacuums what the run has emptied. A database that refuses does not make the run fail: every row is gone.
+    private func vacuum(
+        _ lease: StepLease,
+        _ context: RunContext,
+        _ connection: PostgresConnection
+    ) async throws -> StepLease.Step {
+        let rows = try await self.queue.fields(of: lease.run)["rows"].flatMap { Int($0) } ?? 0
+        if rows > 0 {
+            do {
+                let result = try await connection.query(
+                    "VACUUM (ANALYZE, TRUNCATE off) \(context.resolved.facts.name)")
+                for notice in result.notices {
+                    self.logger.log(.warning, "vacuum", [.run: "\(lease.run)", .error: "\(notice)"])
+                }
+            } catch let error as PostgresError where !error.isConnectionProblem {
+                self.logger.log(.warning, "vacuum was refused", [.run: "\(lease.run)", .error: "\(error)"])
+            }
+        }
+        guard try await self.queue.advance(lease, ["step": StepLease.Step.reconcile.rawValue]) else {
+            throw StepError.lost
+        }
+        return .reconcile
+    }
+
+    /// Ends the run with the ledger's figures: in the ledger first, then in the queue.
+    private func reconcile(
+        _ lease: StepLease,
+        _ context: RunContext,
+        _ connection: PostgresConnection
+    ) async throws {
+        let dead = try await self.queue.fields(of: lease.run)["dead"].flatMap { Int($0) } ?? 0
+        let state: RunState = dead > 0 ? .failed : .finished
+        let error = dead > 0 ? "\(dead) batches were given up on; see their errors in the dead letters" : nil
+        guard let sum = try await self.ledger.finish(lease.run, state: state, error: error, connection) else {
+            throw RunContext.Obstacle.unknownRun(lease.run)
+        }
+        let retention = self.configuration.ledger.retention
+        guard try await self.queue.finish(lease, state: state, sum: sum, error: error, retention: retention) else {
+            throw StepError.lost
+        }
+        self.logger.log(
+            .info, "run over",
+            [.run: "\(lease.run)", .state: "\(state.rawValue)", .rows: "\(sum.rows)"])
+        try await self.ledger.prune(retention: retention, connection)
+    }
+
+    /// The size of batches before anything was measured, as the run's creation chose it.
+    func firstSize(_ context: RunContext, _ connection: PostgresConnection) async throws -> BatchSizing {
+        let estimate = try await Estimate.read(context.resolved, terms: context.record.terms, connection)
+        return BatchSizing(
+            first: context.record.strategy, estimate: estimate, duration: self.configuration.batches.duration,
+            fixedRows: context.record.batchRows)
+    }
+}
+
+/// Why a step ended early.
+package enum StepError: Error, Sendable, CustomStringConvertible {
+    /// Somebody else has the step now.
+    case lost
+
+    package var description: String { "the step was taken over by another process" }
+}

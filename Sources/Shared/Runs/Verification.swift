@@ -1,0 +1,135 @@
+package import PostgresClient
+
+/// Looks for rows that a run should have deleted and that are still there.
+///
+/// Everything is read in **one snapshot**: with a snapshot per piece, a row that an update moves from a piece not yet read
+/// into one already read would be overlooked.
+package struct Verification: Sendable {
+    let statements: RangeStatement
+    let ledger: Ledger
+    /// What is known of the generation's pivots; nil without `keep_newest`.
+    let pivots: Ledger.PivotSet?
+    /// Whether leftovers are wanted as single keys instead of blocks.
+    let byKey: Bool
+
+    /// What was found.
+    package struct Findings: Sendable, Equatable {
+        /// Batches that cover the leftovers, at most 100; empty when nothing is left.
+        package var leftovers: [BatchRange] = []
+        /// Whether there are more leftovers than `leftovers` covers.
+        package var isTruncated = false
+        /// Whether pivots must be found anew before anything can be said: some lost a witness, or rows turned up that a
+        /// sample's pivots say nothing about.
+        package var needsPivots = false
+    }
+
+    /// Blocks read by one statement: some ten milliseconds, and a heartbeat's worth of granularity.
+    private static let blocksPerStatement = 8_192
+    private static let groupsPerStatement = 1_000
+    private static let mostBatches = 100
+
+    /// Reads the table.
+    ///
+    /// - Parameter strategy: how the run deleted; it is verified the same way.
+    func run(_ strategy: Strategy, unitsPerBatch: Int, _ connection: PostgresConnection) async throws -> Findings {
+        let facts = self.statements.resolved.facts
+        let chunks = self.ranges(strategy)
+        let byKey = self.byKey || !facts.isPlainHeap
+        return try await connection.transaction(isolation: "REPEATABLE READ", readOnly: true) { connection in
+            var findings = Findings()
+            let searching = PlanPins.searching.setting
+            _ = try connection.run(searching.sql, searching.parameters)
+            if let pivots, try self.provenPivots(connection) < pivots.count {
+                findings.needsPivots = true
+                return findings
+            }
+            var blocks: [Int] = []
+            var keys: [[String]] = []
+            for range in chunks {
+                let pins = PlanPins(for: range).setting
+                _ = try connection.run(pins.sql, pins.parameters)
+                if let pivots, !pivots.isExact, try self.hasUncovered(range, connection) {
+                    findings.needsPivots = true
+                    return findings
+                }
+                let limit = Self.mostBatches * (byKey ? 1 : max(unitsPerBatch, 1))
+                let found = try self.leftovers(range, byKey: byKey, limit: limit + 1, connection)
+                if byKey { keys += found } else { blocks += found.compactMap { $0.first.flatMap { Int($0) } } }
+                if keys.count > Self.mostBatches || blocks.count > limit { break }
+            }
+            findings.leftovers = byKey ? keys.map { .keys([$0]) } : Self.ranges(of: blocks, at: unitsPerBatch)
+            findings.isTruncated = findings.leftovers.count > Self.mostBatches
+            findings.leftovers = Array(findings.leftovers.prefix(Self.mostBatches))
+            return findings
+        }
+    }
+
+    /// The whole table, in pieces of one statement each.
+    private func ranges(_ strategy: Strategy) -> [BatchRange] {
+        switch strategy {
+        case .block:
+            let blocks = self.statements.resolved.facts.blocks
+            return stride(from: 0, to: blocks, by: Self.blocksPerStatement).map {
+                .block(from: $0, to: $0 + Self.blocksPerStatement)
+            }
+        case .window: return [.window(from: nil, to: nil)]
+        case .idRange: return [.idRange(from: nil, to: nil)]
+        case .group:
+            return stride(from: 1, to: (self.pivots?.count ?? 0) + 1, by: Self.groupsPerStatement).map {
+                .group(from: $0, to: $0 + Self.groupsPerStatement, slice: nil)
+            }
+        }
+    }
+
+    /// How many of the generation's pivots can still be proven.
+    private func provenPivots(_ connection: isolated PostgresConnection) throws -> Int {
+        let statement = self.statements.countProvenPivots()
+        return try connection.run(statement.sql, statement.parameters).rows.first?.int(0) ?? 0
+    }
+
+    /// Whether rows meet all conditions but that of being older than a pivot: their group has none, or a sampled one below
+    /// them, which proves nothing.
+    private func hasUncovered(_ range: BatchRange, _ connection: isolated PostgresConnection) throws -> Bool {
+        let statement = self.statements.findUncovered(range)
+        return try !connection.run(statement.sql, statement.parameters).rows.isEmpty
+    }
+
+    /// The blocks, or keys, of expired rows in a range.
+    private func leftovers(
+        _ range: BatchRange,
+        byKey: Bool,
+        limit: Int,
+        _ connection: isolated PostgresConnection
+    ) throws -> [[String]] {
+        let row = RuleSQL.row
+        let statement: PostgresStatement
+        if byKey {
+            let keys = self.statements.resolved.key.map { "\(row).\(SQLText.quoted($0.name))::text" }
+            statement = self.statements.select(keys.joined(separator: ", "), range, suffix: "LIMIT \(limit)")
+        } else {
+            statement = self.statements.select(
+                "DISTINCT ((\(row).ctid::text::point)[0])::bigint AS block", range, suffix: "ORDER BY block LIMIT \(limit)")
+        }
+        let width = byKey ? self.statements.resolved.key.count : 1
+        return try connection.run(statement.sql, statement.parameters).rows.map { found in
+            try (0..<width).map { try found.text($0) }
+        }
+    }
+
+    /// Neighbouring blocks as ranges of at most `units` blocks.
+    static func ranges(of blocks: [Int], at units: Int) -> [BatchRange] {
+        var ranges: [BatchRange] = []
+        var from: Int?
+        var last = 0
+        for block in Set(blocks).sorted() {
+            if let start = from, block > last + 1 || block - start >= units {
+                ranges.append(.block(from: start, to: last + 1))
+                from = block
+            }
+            if from == nil { from = block }
+            last = block
+        }
+        if let from { ranges.append(.block(from: from, to: last + 1)) }
+        return ranges
+    }
+}
