@@ -38,6 +38,7 @@ let package = Package(
             dependencies: [
                 "PostgresClient",
                 "RedisClient",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),

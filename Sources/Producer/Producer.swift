@@ -1,2 +1,14 @@
 import ArgumentParser
-@main struct P: AsyncParsableCommand { mutating func run() async throws {} }
+import Shared
+
+/// `producer`: plans cleanups into batches, enqueues them, and shows how they come along.
+@main
+struct Producer: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "producer",
+        abstract: "Plans cleanups of PostgreSQL tables into batches, enqueues them into Redis, and shows their progress.",
+        subcommands: [
+            Setup.self, Targets.self, PlanCommand.self, Enqueue.self, Cleanup.self, Status.self, Runs.self,
+        ]
+    )
+}

@@ -1,1 +1,1 @@
-// EndToEndTests
+// placeholder

@@ -1,1 +1,1 @@
-// TestSupport
+// placeholder

@@ -1,1 +1,1 @@
-// WorkerTests
+// placeholder

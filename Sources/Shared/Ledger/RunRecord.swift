@@ -1,4 +1,4 @@
-package import PostgresClient
+import PostgresClient
 
 /// A run as the ledger has it: who may delete what, fixed at its creation.
 package struct RunRecord: Sendable, Hashable {

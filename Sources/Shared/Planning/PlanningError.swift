@@ -16,7 +16,7 @@ package struct PlanningError: Error, CustomStringConvertible, Equatable {
     }
 
     static func missingColumn(target: String, table: String, column: String, known: [String]) -> PlanningError {
-        let near = NearestName.find(column, among: known).map { "; did you mean \($0)?" } ?? ""
+        let near = NearestName.of(column, among: known).map { "; did you mean \($0)?" } ?? ""
         return PlanningError("target \(target): table \(table) has no column \(SQLText.quoted(column))\(near)")
     }
 }

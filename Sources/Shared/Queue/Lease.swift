@@ -1,4 +1,4 @@
-package import RedisClient
+import RedisClient
 
 /// A batch as its message names it. It never carries SQL; what may be deleted is in the ledger.
 package struct BatchMessage: Sendable, Hashable {

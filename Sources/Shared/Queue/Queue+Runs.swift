@@ -1,4 +1,4 @@
-package import RedisClient
+import RedisClient
 
 /// Runs and their steps in the queue.
 extension Queue {

@@ -13,8 +13,24 @@ package struct Queue: Sendable {
     }
 
     /// Creates the streams and their consumer group. Idempotent.
+    ///
+    /// - Throws: `QueueError` for a server that is too old; `RedisError`.
     package func setup() async throws {
+        try await self.checkVersion()
         _ = try await self.redis.evaluate(QueueScripts.setup, keys: [self.keys.prefix], arguments: [])
+    }
+
+    /// 7.0.0 to 7.0.3 can be made to overflow their heap by XAUTOCLAIM (CVE-2022-31144). Valkey calls itself 7.2.4.
+    private static let oldestServer = [7, 0, 4]
+
+    private func checkVersion() async throws {
+        let information = try await self.redis.send("INFO", "server").string ?? ""
+        let line = information.split(whereSeparator: \.isNewline).first { $0.hasPrefix("redis_version:") }
+        let text = line.map { String($0.dropFirst("redis_version:".count)) } ?? "unknown"
+        let version = text.split(separator: ".").compactMap { Int($0) }
+        guard !version.lexicographicallyPrecedes(Self.oldestServer) else {
+            throw QueueError("Redis \(text) is too old; Ebb needs Redis 7.0.4 or newer, or Valkey 7.2 or newer")
+        }
     }
 
     /// The streams, most urgent first.

@@ -1,4 +1,4 @@
-import FoundationEssentials
+package import FoundationEssentials
 
 /// A run's progress as `producer status --json` prints it; the names are the contract of DESIGN 3.1.
 package struct RunStatus: Sendable, Equatable, Encodable {

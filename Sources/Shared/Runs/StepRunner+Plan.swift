@@ -1,4 +1,4 @@
-package import PostgresClient
+import PostgresClient
 
 extension StepRunner {
     /// Plans chunk by chunk until the plan is complete or enough batches are ahead; returns no further step.
@@ -42,7 +42,7 @@ extension StepRunner {
             }
             let open = try await self.queue.append(
                 batches, of: lease, priority: context.record.priority, from: text, fields: changes)
-            guard let open else { throw StepError.lost }
+            guard let open else { throw LeaseLost() }
             if isComplete || open >= Queue.ahead.most { return nil }
             fields = try await self.queue.fields(of: lease.run)
             // Nothing measured yet and workers at it: what is left can wait for their first figures.

@@ -23,30 +23,22 @@ package struct StepRunner: Sendable {
 
     /// Runs a leased step and, while the lease lasts, the steps after it; keeps the lease alive meanwhile.
     ///
-    /// A step that fails is given back and tried again, here or elsewhere; nothing of it is half done.
+    /// A step that fails is given back and tried again, here or elsewhere; nothing of it is half done. Its error shows in
+    /// the run's status until a later try succeeds.
     package func run(_ lease: StepLease, _ connection: PostgresConnection) async throws {
+        let duration = self.configuration.leases.duration
         do {
-            try await self.beating(lease) { try await self.perform(lease, connection) }
-        } catch {
-            try await self.queue.release(lease, after: Self.retryDelay)
-            throw error
-        }
-    }
-
-    /// Runs `body` with a heartbeat beside it; a lost lease cancels it.
-    private func beating(_ lease: StepLease, _ body: @escaping @Sendable () async throws -> Void) async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await body() }
-            group.addTask {
-                let duration = self.configuration.leases.duration
-                while true {
-                    try await Task.sleep(for: duration / 3)
-                    guard try await self.queue.beat(lease, lease: duration) else { throw StepError.lost }
-                }
+            try await withHeartbeat(lease: duration) {
+                try await self.queue.beat(lease, lease: duration)
+            } _: {
+                try await self.perform(lease, connection)
             }
-            defer { group.cancelAll() }
-            // The first to end is the body, or a heartbeat that failed.
-            try await group.next()
+        } catch {
+            if !(error is CancellationError || error is LeaseLost) {
+                _ = try await self.queue.advance(lease, ["error": "\(error)"])
+            }
+            try await self.queue.release(lease, after: error is CancellationError ? .zero : Self.retryDelay)
+            throw error
         }
     }
 
@@ -65,6 +57,8 @@ package struct StepRunner: Sendable {
                 return
             }
         }
+        // An error of an earlier try is over, too.
+        _ = try await self.queue.advance(lease, ["error": ""])
         try await self.queue.release(lease)
     }
 
@@ -92,13 +86,13 @@ package struct StepRunner: Sendable {
                 context.resolved, terms: context.record.terms, namespace: self.ledger.namespace, refining: generation)
             _ = try await self.ledger.findPivots(query, generation: generation + 1, connection)
             guard try await self.queue.advance(lease, ["generation": String(generation + 1)]) else {
-                throw StepError.lost
+                throw LeaseLost()
             }
             return .verify
         }
         guard !findings.leftovers.isEmpty else {
             let next: StepLease.Step = self.configuration.vacuum && context.resolved.facts.isPlainHeap ? .vacuum : .reconcile
-            guard try await self.queue.advance(lease, ["step": next.rawValue]) else { throw StepError.lost }
+            guard try await self.queue.advance(lease, ["step": next.rawValue]) else { throw LeaseLost() }
             return next
         }
         if keepsNewest {
@@ -120,7 +114,7 @@ package struct StepRunner: Sendable {
                 "state": RunState.running.rawValue, "pass": String(findings.isTruncated ? pass : pass + 1),
             ]
         )
-        guard open != nil else { throw StepError.lost }
+        guard open != nil else { throw LeaseLost() }
         return nil
     }
 
@@ -146,7 +140,7 @@ package struct StepRunner: Sendable {
             }
         }
         guard try await self.queue.advance(lease, ["step": StepLease.Step.reconcile.rawValue]) else {
-            throw StepError.lost
+            throw LeaseLost()
         }
         return .reconcile
     }
@@ -165,7 +159,7 @@ package struct StepRunner: Sendable {
         }
         let retention = self.configuration.ledger.retention
         guard try await self.queue.finish(lease, state: state, sum: sum, error: error, retention: retention) else {
-            throw StepError.lost
+            throw LeaseLost()
         }
         self.logger.log(
             .info, "run over",
@@ -180,12 +174,4 @@ package struct StepRunner: Sendable {
             first: context.record.strategy, estimate: estimate, duration: self.configuration.batches.duration,
             fixedRows: context.record.batchRows)
     }
-}
-
-/// Why a step ended early.
-package enum StepError: Error, Sendable, CustomStringConvertible {
-    /// Somebody else has the step now.
-    case lost
-
-    package var description: String { "the step was taken over by another process" }
 }

@@ -1,4 +1,4 @@
-package import PostgresClient
+import PostgresClient
 
 /// Looks for rows that a run should have deleted and that are still there.
 ///

@@ -1,0 +1,110 @@
+import ArgumentParser
+import FoundationEssentials
+import Shared
+import Subprocess
+
+/// `producer cleanup`: enqueue and wait, with workers of its own; made for cron and CronJobs.
+struct Cleanup: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Cleans targets one after the other and waits for the end.",
+        discussion: """
+            Starts local workers for the duration: as many as --workers says, or one if no worker is alive. A target that \
+            is off is skipped, which is no failure. An error does not stop the targets after it.
+            """)
+
+    @OptionGroup var options: RunOptions
+
+    @Option(help: "Local workers to start; without it, one if no worker is alive.")
+    var workers: Int?
+
+    func validate() throws {
+        if let workers, !(0...64).contains(workers) {
+            throw ValidationError("--workers \(workers) is out of range; accepted: 0 to 64")
+        }
+    }
+
+    func run() async throws {
+        try await reportingErrors {
+            let services = try Services.producer()
+            let wanted = try self.options.wanted(services)
+            let session = try await Session.open(services)
+            var count = self.workers ?? 0
+            if self.workers == nil,
+                try await session.queue.workersAlive(within: services.configuration.leases.duration) == 0
+            {
+                count = 1
+            }
+            let allSucceeded = try await LocalWorkers(count: count).during {
+                var allSucceeded = true
+                for wanted in wanted where !(await self.clean(wanted, session)) { allSucceeded = false }
+                return allSucceeded
+            }
+            await session.close()
+            if !allSucceeded { throw ExitCode.runFailed }
+        }
+    }
+
+    /// Cleans one target and says so in one line; false when it failed.
+    private func clean(_ wanted: RunOptions.Wanted, _ session: Session) async -> Bool {
+        guard case .on(let knobs) = wanted.knobs else {
+            print("\(wanted.target.name): off, \(wanted.knobs.reason)")
+            return true
+        }
+        do {
+            let launcher = RunLauncher(session: session, isQuiet: !Output.isTerminal)
+            let record = try await launcher.start(
+                wanted.target, knobs: knobs, priority: .default, batchRows: self.options.batchRows)
+            let status = try await launcher.wait(for: record.run)
+            let figures = "\(status.rows.deleted) rows deleted, \(status.rows.cascaded) by cascade, run \(status.run)"
+            print("\(status.target): \(status.state.rawValue), \(figures)" + (status.error.map { ", \($0)" } ?? ""))
+            return status.state == .finished
+        } catch {
+            complain("\(wanted.target.name): \(error)")
+            return false
+        }
+    }
+}
+
+/// Worker processes that live as long as a command needs them.
+private struct LocalWorkers: Sendable {
+    let count: Int
+
+    /// Time for a stopping worker to give its batches back.
+    private static let grace = Duration.seconds(30)
+
+    /// Runs `body` beside the workers and stops them afterwards.
+    ///
+    /// - Throws: `CommandError` when the worker's executable is not beside this one, or a worker ends early.
+    func during(_ body: @escaping @Sendable () async throws -> Bool) async throws -> Bool {
+        let path = try Self.executable()
+        return try await withThrowingTaskGroup(of: Bool?.self) { group in
+            for _ in 0..<self.count {
+                group.addTask {
+                    var options = PlatformOptions()
+                    options.teardownSequence = [.gracefulShutDown(allowedDurationToNextStep: Self.grace)]
+                    let result = try await Subprocess.run(
+                        .path(.init(path)), arguments: ["--concurrency", "1"], platformOptions: options,
+                        input: .none, output: .discarded, error: .discarded)
+                    if Task.isCancelled { return nil }
+                    throw CommandError("a local worker ended early (\(result.terminationStatus)); run worker to see why")
+                }
+            }
+            group.addTask { try await body() }
+            defer { group.cancelAll() }
+            while let ended = try await group.next() {
+                if let ended { return ended }
+            }
+            return false
+        }
+    }
+
+    /// `worker` beside this very executable.
+    private static func executable() throws -> String {
+        let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        let path = own.split(separator: "/").dropLast().map { "/\($0)" }.joined() + "/worker"
+        guard FileManager.default.isExecutableFile(atPath: path) else {
+            throw CommandError("there is no worker at \(path); install it beside producer, or start workers elsewhere")
+        }
+        return path
+    }
+}

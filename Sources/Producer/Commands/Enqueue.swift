@@ -1,0 +1,66 @@
+import ArgumentParser
+import Shared
+
+/// `producer enqueue`: starts runs.
+struct Enqueue: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Plans targets into batches and enqueues them.",
+        discussion: "A target whose last run is not over gets no second one: that run is shown instead.")
+
+    @OptionGroup var options: RunOptions
+
+    @Option(help: "Which stream the batches travel in: high, default or low.")
+    var priority: Priority = .default
+
+    @Flag(help: "Wait until the runs are over, with their progress.")
+    var wait = false
+
+    @Flag(help: "Print one JSON document.")
+    var json = false
+
+    func run() async throws {
+        try await reportingErrors {
+            let services = try Services.producer()
+            let wanted = try self.options.wanted(services).map { wanted in
+                guard case .on(let knobs) = wanted.knobs else {
+                    throw CommandError("target \(wanted.target.name) is off: \(wanted.knobs.reason)")
+                }
+                return (wanted.target, knobs)
+            }
+            let session = try await Session.open(services)
+            let launcher = RunLauncher(session: session, isQuiet: self.json)
+            var runs: [String] = []
+            for (target, knobs) in wanted {
+                let record = try await launcher.start(
+                    target, knobs: knobs, priority: self.priority, batchRows: self.options.batchRows)
+                runs.append(record.run)
+                if !self.json { print("run \(record.run) of \(record.target): cut by \(record.strategy.rawValue)") }
+            }
+            var statuses: [RunStatus] = []
+            for run in runs {
+                statuses.append(self.wait ? try await launcher.wait(for: run) : try await session.status(of: run))
+            }
+            if self.json {
+                try Output.json(statuses)
+            } else {
+                for status in statuses { self.summarize(status) }
+            }
+            await session.close()
+            if statuses.contains(where: { $0.state == .failed || $0.state == .cancelled }) { throw ExitCode.runFailed }
+        }
+    }
+
+    private func summarize(_ status: RunStatus) {
+        if self.wait { return ProgressView.details(status) }
+        print(
+            "\(status.batches.total) batches so far for about \(Output.number(status.rows.estimated)) rows; "
+                + "watch with: producer status \(status.run) --watch")
+    }
+}
+
+extension Priority: ExpressibleByArgument {}
+
+extension TargetSwitch {
+    /// Why a target is off; empty for one that is on.
+    var reason: String { if case .off(let reason) = self { reason } else { "" } }
+}

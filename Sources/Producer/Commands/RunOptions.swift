@@ -1,0 +1,52 @@
+import ArgumentParser
+import Shared
+
+/// The options that decide what a new run does; shared by the commands that plan or start one.
+struct RunOptions: ParsableArguments {
+    @Argument(help: "Targets, by their names in the catalogue.")
+    var targets: [String]
+
+    @Option(help: "Use this age instead of the target's own, e.g. 90s, 24h, 7d.")
+    var maxAge: Duration?
+
+    @Option(help: "Keep this many newest rows per group instead of the target's own number.")
+    var keep: Int?
+
+    @Option(help: "Rows per batch; otherwise batches are sized for batches.duration.")
+    var batchRows: Int?
+
+    func validate() throws {
+        if let maxAge, maxAge <= .zero {
+            throw ValidationError("--max-age \(DurationText.format(maxAge)) is not possible; accepted: \(DurationText.acceptedPositive)")
+        }
+        if let keep, keep < 1 { throw ValidationError("--keep \(keep) is not possible; accepted: 1 or more") }
+        if let batchRows, batchRows < 1 {
+            throw ValidationError("--batch-rows \(batchRows) is not possible; accepted: 1 or more")
+        }
+    }
+
+    /// A target that was asked for, with the values of its knobs.
+    struct Wanted: Sendable {
+        var target: Target
+        var knobs: TargetSwitch
+    }
+
+    /// All targets, checked before anything is done.
+    ///
+    /// - Throws: `ConfigurationError` for an unknown target or a bad knob.
+    func wanted(_ services: Services) throws -> [Wanted] {
+        try self.targets.map { name in
+            let target = try services.catalog.target(named: name)
+            let knobs = try target.resolveKnobs(
+                environment: services.environment, maxAge: self.maxAge, keep: self.keep)
+            return Wanted(target: target, knobs: knobs)
+        }
+    }
+}
+
+extension Duration: @retroactive ExpressibleByArgument {
+    /// Go-style durations, as everywhere in Ebb.
+    public init?(argument: String) {
+        do { self = try DurationText.parse(argument) } catch { return nil }
+    }
+}

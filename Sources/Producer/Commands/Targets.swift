@@ -1,0 +1,49 @@
+import ArgumentParser
+import Shared
+
+/// `producer targets`: the catalogue.
+struct Targets: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Lists what can be cleaned: table, rule, knob, and whether it is on.")
+
+    @Flag(help: "Print one JSON document.")
+    var json = false
+
+    private struct Entry: Encodable {
+        var name: String
+        var table: String
+        var rule: String
+        var knobs: [String]
+        var on: Bool
+        var reason: String?
+    }
+
+    func run() async throws {
+        try await reportingErrors {
+            let services = try Services.producer()
+            let entries = try services.catalog.targets.map { try Self.entry($0, services.environment) }
+            if self.json { return try Output.json(entries) }
+            Output.table(
+                [["TARGET", "TABLE", "ON", "RULE"]]
+                    + entries.map { [$0.name, $0.table, $0.on ? "on" : "off: \($0.reason ?? "")", $0.rule] })
+        }
+    }
+
+    private static func entry(_ target: Target, _ environment: Environment) throws -> Entry {
+        let resolved = try target.resolveKnobs(environment: environment)
+        var entry = Entry(
+            name: target.name,
+            table: target.schema.map { "\($0).\(target.table)" } ?? target.table,
+            rule: target.ruleInWords(),
+            knobs: target.knobs.compactMap { if case .variable(let name) = $0 { name } else { nil } },
+            on: true
+        )
+        switch resolved {
+        case .on(let values): entry.rule = target.ruleInWords(values)
+        case .off(let reason):
+            entry.on = false
+            entry.reason = reason
+        }
+        return entry
+    }
+}

@@ -1,0 +1,54 @@
+import ArgumentParser
+import PostgresClient
+import Shared
+
+/// A producer command's connections: one to each server, opened before anything is done, so that a wrong URL stops the
+/// command with nothing half done.
+struct Session: Sendable {
+    let services: Services
+    let queue: Queue
+    let connection: PostgresConnection
+
+    /// - Throws: `ConfigurationError`, `PostgresError`, `RedisError`, `QueueError`.
+    static func open(_ services: Services) async throws -> Session {
+        let queue = try services.queue()
+        let connection = try await services.connectPostgres(as: "ebb producer")
+        try await queue.setup()
+        return Session(services: services, queue: queue, connection: connection)
+    }
+
+    func close() async {
+        await self.connection.close()
+        await self.queue.redis.close()
+    }
+
+    /// The state of a run by Redis.
+    ///
+    /// - Throws: `CommandError` when it is not known there.
+    func status(of run: String) async throws -> RunStatus { try await self.queue.status(of: run) }
+}
+
+extension Queue {
+    /// - Throws: `CommandError` when the run is not known.
+    func status(of run: String) async throws -> RunStatus {
+        let fields = try await self.fields(of: run)
+        guard !fields.isEmpty else {
+            throw CommandError("run \(run) is not known in Redis; producer runs lists those that are")
+        }
+        return try RunStatus(fields: fields)
+    }
+}
+
+/// What is wrong with a command's wish, in one sentence.
+struct CommandError: Error, CustomStringConvertible {
+    var description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+extension Services {
+    /// The services of a producer command.
+    static func producer() throws(ConfigurationError) -> Services {
+        try Services(environment: .process(), label: "ebb.producer")
+    }
+}

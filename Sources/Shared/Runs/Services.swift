@@ -1,0 +1,50 @@
+package import Logging
+package import PostgresClient
+import RedisClient
+
+/// What every command is made of: configuration, catalogue, ledger and queue. Making it opens no connection.
+package struct Services: Sendable {
+    package let environment: Environment
+    package let configuration: EbbConfiguration
+    package let catalog: Catalog
+    package let ledger: Ledger
+    package let logger: Logger
+
+    /// - Throws: `ConfigurationError`.
+    package init(environment: Environment, label: String) throws(ConfigurationError) {
+        self.environment = environment
+        self.configuration = try EbbConfiguration.load(environment: environment)
+        self.catalog = try Catalog.load(self.configuration)
+        self.ledger = Ledger(namespace: self.configuration.namespace)
+        var logger = Logger(label: label) { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = self.configuration.log.level
+        self.logger = logger
+    }
+
+    /// Connects to the database that is cleaned.
+    ///
+    /// - Throws: `ConfigurationError` without a URL; `PostgresError`.
+    package func connectPostgres(as name: String) async throws -> PostgresConnection {
+        try await PostgresConnection.connect(self.postgresConfiguration(as: name))
+    }
+
+    /// - Throws: `ConfigurationError` without a URL; `PostgresError` for one that cannot be understood.
+    package func postgresConfiguration(as name: String) throws -> PostgresConfiguration {
+        try PostgresConfiguration(url: try self.configuration.requireDatabaseURL(), applicationName: name)
+    }
+
+    /// The queue; connects when it is first used.
+    ///
+    /// - Throws: `ConfigurationError` without a URL; `RedisError` for one that cannot be understood.
+    package func queue() throws -> Queue {
+        let redis = RedisClient(configuration: try RedisConfiguration(url: try self.configuration.requireRedisURL()))
+        return Queue(redis: redis, namespace: self.configuration.namespace)
+    }
+
+    /// Runs steps of any run.
+    package func stepRunner(_ queue: Queue) -> StepRunner {
+        StepRunner(
+            ledger: self.ledger, queue: queue, catalog: self.catalog, configuration: self.configuration,
+            logger: self.logger)
+    }
+}

@@ -1,0 +1,35 @@
+import PostgresClient
+
+/// Connections that the worker's slots take turns in; there are never more than slots, since each slot holds one at most.
+actor ConnectionPool {
+    private let configuration: PostgresConfiguration
+    private var idle: [PostgresConnection] = []
+
+    init(_ configuration: PostgresConfiguration) { self.configuration = configuration }
+
+    /// Lends a connection for as long as `body` runs; opens one when none is idle. One that broke meanwhile is dropped.
+    ///
+    /// - Throws: `PostgresError` when none can be opened, or what `body` throws.
+    func withConnection<Value: Sendable>(
+        _ body: @Sendable (PostgresConnection) async throws -> Value
+    ) async throws -> Value {
+        let connection: PostgresConnection
+        if let waiting = self.idle.popLast() {
+            connection = waiting
+        } else {
+            connection = try await PostgresConnection.connect(self.configuration)
+        }
+        do {
+            let value = try await body(connection)
+            await self.giveBack(connection)
+            return value
+        } catch {
+            await self.giveBack(connection)
+            throw error
+        }
+    }
+
+    private func giveBack(_ connection: PostgresConnection) async {
+        if await connection.isUsable { self.idle.append(connection) } else { await connection.close() }
+    }
+}

@@ -1,0 +1,28 @@
+import PostgresClient
+import Shared
+
+/// The runs that this worker is at, so that not every batch asks the ledger and the catalogs of PostgreSQL again. A run's
+/// terms never change.
+actor RunContexts {
+    private let catalog: Catalog
+    private let ledger: Ledger
+    private var known: [String: RunContext] = [:]
+
+    /// A worker is at a handful of runs; beyond this it starts over.
+    private static let most = 64
+
+    init(catalog: Catalog, ledger: Ledger) {
+        self.catalog = catalog
+        self.ledger = ledger
+    }
+
+    /// - Throws: what `RunContext.load` throws.
+    func context(_ run: String, _ connection: PostgresConnection) async throws -> RunContext {
+        if let context = self.known[run] { return context }
+        let context = try await RunContext.load(
+            run, catalog: self.catalog, ledger: self.ledger, connection)
+        if self.known.count >= Self.most { self.known.removeAll() }
+        self.known[run] = context
+        return context
+    }
+}

@@ -1,0 +1,94 @@
+import Logging
+import Shared
+
+/// Talks to the queue for a worker: settles verdicts, fetches work, and keeps house.
+///
+/// A verdict that could not be delivered, because Redis is away, is kept and delivered with the next fetch.
+struct Fetcher {
+    let queue: Queue
+    let consumer: String
+    let lease: Duration
+
+    private var verdicts: [Verdict] = []
+    private var held: Set<Lease> = []
+    private var cursors: [String: String]
+    private var nextReclaim: ContinuousClock.Instant
+    private var nextHousekeeping: ContinuousClock.Instant
+
+    /// Leases are taken over at every poll with a free slot, but at most this often.
+    private static let reclaimInterval = Duration.seconds(1)
+    /// Settlements per script: it handles at most 100.
+    private static let settlements = 100
+
+    init(queue: Queue, consumer: String, lease: Duration) {
+        self.queue = queue
+        self.consumer = consumer
+        self.lease = lease
+        self.cursors = Dictionary(uniqueKeysWithValues: queue.streams.map { ($0, "0-0") })
+        self.nextReclaim = .now
+        self.nextHousekeeping = .now
+    }
+
+    /// Whether the queue still has to hear about a batch of this worker.
+    var holdsWork: Bool { !self.held.isEmpty }
+
+    /// Takes a verdict in; it is delivered with the next fetch, or on leaving.
+    mutating func settle(_ verdict: Verdict) {
+        self.verdicts.append(verdict)
+        switch verdict {
+        case .done(let settlement): self.held.remove(settlement.lease)
+        case .failed(let lease, _), .lost(let lease): self.held.remove(lease)
+        }
+    }
+
+    /// Delivers verdicts and, with a free slot, fetches work.
+    ///
+    /// - Throws: `RedisError`; what was not delivered is kept.
+    mutating func fetch(slots: Int, _ logger: Logger) async throws -> Queue.Work {
+        try await self.deliver()
+        try await self.keepHouse()
+        guard slots > 0 else { return Queue.Work() }
+        let now = ContinuousClock.now
+        let reclaims = now >= self.nextReclaim
+        let work = try await self.queue.poll(
+            Queue.Poll(
+                consumer: self.consumer, lease: self.lease, slots: slots, reclaim: reclaims ? self.cursors : nil))
+        if reclaims {
+            self.nextReclaim = now + min(Self.reclaimInterval, self.lease / 3)
+            self.cursors.merge(work.cursors) { $1 }
+        }
+        for error in work.malformed { logger.log(.error, "malformed batch", [.error: "\(error)"]) }
+        self.held.formUnion(work.leases)
+        return work
+    }
+
+    /// Delivers what is left and removes this worker from the queue.
+    mutating func leave() async throws {
+        try await self.deliver()
+        try await self.queue.leave(self.consumer)
+    }
+
+    private mutating func deliver() async throws {
+        let settlements = self.verdicts.compactMap { verdict in
+            if case .done(let settlement) = verdict { settlement } else { nil }
+        }
+        for start in stride(from: 0, to: settlements.count, by: Self.settlements) {
+            let chunk = settlements[start..<min(start + Self.settlements, settlements.count)]
+            // A lost lease after a commit is no failure: the ledger has the row, and the lease's new holder settles it.
+            _ = try await self.queue.acknowledge(Array(chunk), consumer: self.consumer)
+        }
+        for case .failed(let lease, let failure) in self.verdicts {
+            try await self.queue.fail(lease, failure, consumer: self.consumer)
+        }
+        self.verdicts.removeAll()
+    }
+
+    /// Says that the worker lives, and forgets those that do not.
+    private mutating func keepHouse() async throws {
+        let now = ContinuousClock.now
+        guard now >= self.nextHousekeeping else { return }
+        _ = try await self.queue.beat([], consumer: self.consumer)
+        try await self.queue.reap(silentFor: self.lease * 2)
+        self.nextHousekeeping = now + self.lease / 3
+    }
+}

@@ -1,0 +1,144 @@
+import Logging
+import PostgresClient
+import ServiceLifecycle
+import Shared
+
+/// A worker: claims batches and steps into its free slots, and settles what they come to.
+///
+/// Claims never exceed free slots, so a claimed batch starts at once. Slots return verdicts; this loop alone talks to the
+/// queue about them, so a verdict reaches the queue even while the worker is being stopped.
+struct WorkerService: Service {
+    let services: Services
+    let queue: Queue
+    let concurrency: Int
+    /// Whether to end once no run is planning, running or verifying.
+    let drains: Bool
+
+    /// What wakes the loop.
+    private enum Event: Sendable {
+        case verdict(Verdict)
+        case stepEnded
+        case timer
+        case stop
+    }
+
+    /// How long to wait when batches are under way: their end may make a step ready for another slot.
+    private static let busyPause = Duration.milliseconds(20)
+
+    func run() async throws {
+        let consumer = Self.consumer()
+        let configuration = self.services.configuration
+        let pool = ConnectionPool(try self.services.postgresConfiguration(as: "ebb worker"))
+        let slot = Slot(
+            consumer: consumer,
+            queue: self.queue,
+            pool: pool,
+            contexts: RunContexts(catalog: self.services.catalog, ledger: self.services.ledger),
+            executor: BatchExecutor(ledger: self.services.ledger, limits: configuration.batches),
+            policy: FailurePolicy(limits: configuration.batches),
+            lease: configuration.leases.duration,
+            logger: self.services.logger
+        )
+        var fetcher = Fetcher(queue: self.queue, consumer: consumer, lease: configuration.leases.duration)
+        self.services.logger.log(
+            .info, "worker started", [.consumer: "\(consumer)", .slots: "\(self.concurrency)"])
+        try await withThrowingTaskGroup(of: Event.self) { group in
+            group.addTask {
+                do { try await gracefulShutdown() } catch is CancellationError {}
+                return .stop
+            }
+            var running = 0
+            var hasTimer = false
+            var isDrained = false
+            while !isDrained {
+                let free = self.concurrency - running
+                var work = Queue.Work()
+                do {
+                    work = try await fetcher.fetch(slots: free, self.services.logger)
+                } catch {
+                    self.services.logger.log(.warning, "the queue does not answer", [.error: "\(error)"])
+                }
+                for lease in work.leases {
+                    running += 1
+                    group.addTask { .verdict(await slot.run(lease)) }
+                }
+                if let step = work.step {
+                    running += 1
+                    group.addTask { await self.run(step, pool) }
+                }
+                if work.leases.isEmpty && work.step == nil || running >= self.concurrency {
+                    if running == 0 && self.drains { isDrained = await self.isDrained() }
+                    if isDrained { break }
+                    if !hasTimer {
+                        let pause = running > 0 ? min(Self.busyPause, configuration.poll.interval) : configuration.poll.interval
+                        group.addTask {
+                            do { try await Task.sleep(for: pause) } catch is CancellationError {}
+                            return .timer
+                        }
+                        hasTimer = true
+                    }
+                    switch try await group.next() {
+                    case .verdict(let verdict):
+                        running -= 1
+                        fetcher.settle(verdict)
+                    case .stepEnded: running -= 1
+                    case .timer: hasTimer = false
+                    case .stop, nil: isDrained = true
+                    }
+                }
+            }
+            try await self.shutDown(&group, &fetcher)
+        }
+        self.services.logger.log(.info, "worker stopped", [.consumer: "\(consumer)"])
+    }
+
+    /// Lets batches end within the grace time, cancels the rest, and tells the queue about all of them.
+    private func shutDown(_ group: inout ThrowingTaskGroup<Event, any Error>, _ fetcher: inout Fetcher) async throws {
+        let grace = self.services.configuration.worker.grace
+        group.addTask {
+            do { try await Task.sleep(for: grace) } catch is CancellationError {}
+            return .stop
+        }
+        if !fetcher.holdsWork { group.cancelAll() }
+        while let event = try await group.next() {
+            switch event {
+            case .verdict(let verdict): fetcher.settle(verdict)
+            case .stop: group.cancelAll()
+            case .stepEnded, .timer: break
+            }
+            if !fetcher.holdsWork { group.cancelAll() }
+        }
+        try await fetcher.leave()
+    }
+
+    private func run(_ step: StepLease, _ pool: ConnectionPool) async -> Event {
+        let runner = self.services.stepRunner(self.queue)
+        do {
+            try await pool.withConnection { try await runner.run(step, $0) }
+        } catch is CancellationError {
+        } catch {
+            self.services.logger.log(
+                .warning, "step failed",
+                [.run: "\(step.run)", .step: "\(step.step.rawValue)", .error: "\(error)"])
+        }
+        return .stepEnded
+    }
+
+    private func isDrained() async -> Bool {
+        do {
+            for run in try await self.queue.activeRuns() {
+                let state = try await self.queue.fields(of: run)["state"]
+                if state != RunState.paused.rawValue { return false }
+            }
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// New on every start: a name that came back would inherit what its predecessor left pending.
+    private static func consumer() -> String {
+        let host = HostName.current
+        return "\(host)-\(String(UInt64.random(in: .min ... .max), radix: 36))"
+    }
+}

@@ -1,0 +1,58 @@
+import ArgumentParser
+import Logging
+import PostgresClient
+import ServiceLifecycle
+import Shared
+
+/// `worker run`: the worker itself.
+struct Run: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Works until it is stopped (SIGTERM), or until nothing is left to do.")
+
+    @Option(help: "Batches at a time, each on a connection of its own; overrides worker.concurrency.")
+    var concurrency: Int?
+
+    @Flag(help: "Exit once no run is planning, running or verifying.")
+    var drain = false
+
+    func validate() throws {
+        if let concurrency, !(1...64).contains(concurrency) {
+            throw ValidationError("--concurrency \(concurrency) is out of range; accepted: 1 to 64")
+        }
+    }
+
+    func run() async throws {
+        try await reportingErrors {
+            let services = try Services(environment: .process(), label: "ebb.worker")
+            let queue = try services.queue()
+            try await Self.check(services, queue)
+            let worker = WorkerService(
+                services: services,
+                queue: queue,
+                concurrency: self.concurrency ?? services.configuration.worker.concurrency,
+                drains: self.drain
+            )
+            let group = ServiceGroup(
+                configuration: ServiceGroupConfiguration(
+                    services: [
+                        .init(
+                            service: worker, successTerminationBehavior: .gracefullyShutdownGroup,
+                            failureTerminationBehavior: .gracefullyShutdownGroup)
+                    ],
+                    gracefulShutdownSignals: [.sigterm, .sigint],
+                    logger: services.logger
+                )
+            )
+            try await group.run()
+            await queue.redis.close()
+        }
+    }
+
+    /// Both servers must answer at the start, since a wrong URL shows there; outages later are ridden out.
+    private static func check(_ services: Services, _ queue: Queue) async throws {
+        try await queue.setup()
+        let connection = try await services.connectPostgres(as: "ebb worker")
+        _ = try await services.ledger.version(connection)
+        await connection.close()
+    }
+}
