@@ -16,11 +16,11 @@ struct ProgressView {
         let percent = Self.percent(status)
         if self.isTerminal {
             print("\r\u{1B}[K" + Self.line(status, percent), terminator: status.state.isOver ? "\n" : "")
-            fflush(stdout)
+            fflush(nil)
         } else if status.state != self.lastState || percent / 10 != self.lastPercent / 10 {
             print(Self.line(status, percent))
             // Lines of a pipe should arrive as they come.
-            fflush(stdout)
+            fflush(nil)
         }
         self.lastPercent = percent
         self.lastState = status.state

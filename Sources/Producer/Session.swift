@@ -19,7 +19,7 @@ struct Session: Sendable {
 
     func close() async {
         await self.connection.close()
-        await self.queue.redis.close()
+        await self.queue.close()
     }
 
     /// The state of a run by Redis.

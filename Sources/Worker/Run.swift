@@ -3,6 +3,7 @@ import Logging
 import PostgresClient
 import ServiceLifecycle
 import Shared
+import UnixSignals
 
 /// `worker run`: the worker itself.
 struct Run: AsyncParsableCommand {
@@ -44,7 +45,7 @@ struct Run: AsyncParsableCommand {
                 )
             )
             try await group.run()
-            await queue.redis.close()
+            await queue.close()
         }
     }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import FoundationEssentials
 import Shared
 import Subprocess
+import SystemPackage
 
 /// `producer cleanup`: enqueue and wait, with workers of its own; made for cron and CronJobs.
 struct Cleanup: AsyncParsableCommand {
@@ -83,7 +84,7 @@ private struct LocalWorkers: Sendable {
                     var options = PlatformOptions()
                     options.teardownSequence = [.gracefulShutDown(allowedDurationToNextStep: Self.grace)]
                     let result = try await Subprocess.run(
-                        .path(.init(path)), arguments: ["--concurrency", "1"], platformOptions: options,
+                        .path(FilePath(path)), arguments: ["--concurrency", "1"], platformOptions: options,
                         input: .none, output: .discarded, error: .discarded)
                     if Task.isCancelled { return nil }
                     throw CommandError("a local worker ended early (\(result.terminationStatus)); run worker to see why")

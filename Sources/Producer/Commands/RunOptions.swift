@@ -6,7 +6,8 @@ struct RunOptions: ParsableArguments {
     @Argument(help: "Targets, by their names in the catalogue.")
     var targets: [String]
 
-    @Option(help: "Use this age instead of the target's own, e.g. 90s, 24h, 7d.")
+    @Option(
+        help: "Use this age instead of the target's own, e.g. 90s, 24h, 7d.", transform: Self.age)
     var maxAge: Duration?
 
     @Option(help: "Keep this many newest rows per group instead of the target's own number.")
@@ -16,12 +17,17 @@ struct RunOptions: ParsableArguments {
     var batchRows: Int?
 
     func validate() throws {
-        if let maxAge, maxAge <= .zero {
-            throw ValidationError("--max-age \(DurationText.format(maxAge)) is not possible; accepted: \(DurationText.acceptedPositive)")
-        }
         if let keep, keep < 1 { throw ValidationError("--keep \(keep) is not possible; accepted: 1 or more") }
         if let batchRows, batchRows < 1 {
             throw ValidationError("--batch-rows \(batchRows) is not possible; accepted: 1 or more")
+        }
+    }
+
+    private static func age(_ text: String) throws -> Duration {
+        do {
+            return try DurationText.parsePositive(text)
+        } catch {
+            throw ValidationError("\(text) is no age; accepted: \(DurationText.acceptedPositive)")
         }
     }
 
@@ -41,12 +47,5 @@ struct RunOptions: ParsableArguments {
                 environment: services.environment, maxAge: self.maxAge, keep: self.keep)
             return Wanted(target: target, knobs: knobs)
         }
-    }
-}
-
-extension Duration: @retroactive ExpressibleByArgument {
-    /// Go-style durations, as everywhere in Ebb.
-    public init?(argument: String) {
-        do { self = try DurationText.parse(argument) } catch { return nil }
     }
 }

@@ -43,7 +43,7 @@ struct Status: AsyncParsableCommand {
             } else {
                 try await RunList.show(try await queue.activeRuns(), queue, json: self.json, none: "no run is under way")
             }
-            await queue.redis.close()
+            await queue.close()
         }
     }
 }
@@ -67,7 +67,7 @@ struct Runs: AsyncParsableCommand {
             let queue = try Services.producer().queue()
             try await RunList.show(
                 try await queue.recentRuns(self.limit), queue, json: self.json, none: "no run is remembered")
-            await queue.redis.close()
+            await queue.close()
         }
     }
 }

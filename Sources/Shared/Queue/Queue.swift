@@ -20,6 +20,9 @@ package struct Queue: Sendable {
         _ = try await self.redis.evaluate(QueueScripts.setup, keys: [self.keys.prefix], arguments: [])
     }
 
+    /// Closes the connection.
+    package func close() async { await self.redis.close() }
+
     /// 7.0.0 to 7.0.3 can be made to overflow their heap by XAUTOCLAIM (CVE-2022-31144). Valkey calls itself 7.2.4.
     private static let oldestServer = [7, 0, 4]
 
@@ -74,6 +77,8 @@ package struct Queue: Sendable {
         package var nextDue: Int?
         /// Entries that are no batches, one sentence each.
         package var malformed: [QueueError] = []
+
+        package init() {}
     }
 
     /// Promotes what is due, takes over leases that ran out, claims batches for the slots that stay free, and a step.
