@@ -23,7 +23,7 @@ extension Ledger {
         _ connection: PostgresConnection
     ) async throws -> PivotSet {
         let run = query.terms.run
-        let settings = PlanPins.searching.setting
+        let settings = TransactionSettings.searching.statement()
         return try await connection.transaction { connection in
             // The run's row is the lock: two planners of one run find pivots one after the other.
             _ = try connection.run("SELECT 1 FROM \(self.table("run")) WHERE run = $1 FOR UPDATE", [run])

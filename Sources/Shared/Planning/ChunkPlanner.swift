@@ -217,7 +217,7 @@ package struct ChunkPlanner: Sendable {
         _ statement: PostgresStatement,
         as range: BatchRange = .window(from: nil, to: nil)
     ) async throws -> [PostgresRow] {
-        let settings = PlanPins(for: range).setting
+        let settings = TransactionSettings(for: range).statement()
         return try await self.connection.transaction(readOnly: true) { connection in
             _ = try connection.run(settings.sql, settings.parameters)
             return try connection.run(statement.sql, statement.parameters).rows

@@ -25,7 +25,7 @@ extension Plan {
             explained = statements.delete(range, pivots: query)
         }
         let explain = explained
-        let pins = PlanPins(for: range).setting
+        let pins = TransactionSettings(for: range).statement()
         let lines = try await connection.transaction(readOnly: true) { connection in
             try connection.run(pins.sql, pins.parameters)
             return try connection.run("EXPLAIN \(explain.sql)", explain.parameters).rows.compactMap { $0[0] }

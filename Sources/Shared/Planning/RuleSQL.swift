@@ -4,7 +4,7 @@
 /// `COALESCE(c, c)`, the operator's `where` as a scalar subquery. Statistics change while a run deletes (autovacuum and
 /// ANALYZE come in between), and with plain conditions the last batches of a run flipped to an index full of dead entries.
 /// DESIGN section 5 pins plans with `enable_*` settings alone; they hold for a whole statement, though, and the proof of
-/// the pivots needs index lookups, so those settings only finish what this rule begins (`PlanPins`).
+/// the pivots needs index lookups, so those settings only finish what this rule begins (`TransactionSettings`).
 struct RuleSQL: Sendable {
     let resolved: ResolvedTarget
     let terms: RunTerms

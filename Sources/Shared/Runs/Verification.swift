@@ -37,7 +37,7 @@ package struct Verification: Sendable {
         let byKey = self.byKey || !facts.isPlainHeap
         return try await connection.transaction(isolation: "REPEATABLE READ", readOnly: true) { connection in
             var findings = Findings()
-            let searching = PlanPins.searching.setting
+            let searching = TransactionSettings.searching.statement()
             _ = try connection.run(searching.sql, searching.parameters)
             if let pivots, try self.provenPivots(connection) < pivots.count {
                 findings.needsPivots = true
@@ -46,7 +46,7 @@ package struct Verification: Sendable {
             var blocks: [Int] = []
             var keys: [[String]] = []
             for range in chunks {
-                let pins = PlanPins(for: range).setting
+                let pins = TransactionSettings(for: range).statement()
                 _ = try connection.run(pins.sql, pins.parameters)
                 if let pivots, !pivots.isExact, try self.hasUncovered(range, connection) {
                     findings.needsPivots = true

@@ -65,21 +65,7 @@ struct BatchExecutor: Sendable {
     /// Time limits, plan and text settings, all for this transaction only; and how many rows the cascading tables have
     /// lost in this session so far, since that counter may still hold what earlier transactions added.
     private func settings(for range: BatchRange, counting children: [Int]) -> PostgresStatement {
-        let pins = PlanPins(for: range).setting
-        var parameters = pins.parameters
-        func bind(_ value: String) -> String {
-            parameters.append(value)
-            return "$\(parameters.count)"
-        }
-        let timeouts = [
-            ("lock_timeout", self.limits.lockTimeout), ("statement_timeout", self.limits.statementTimeout),
-            ("idle_in_transaction_session_timeout", self.limits.idleTimeout),
-        ].map { name, limit in
-            "set_config('\(name)', \(bind("\(limit.wholeMicroseconds / 1_000)ms")), true)"
-        }
-        let counted = Self.cascaded(children)
-        let set = pins.sql.dropFirst("SELECT ".count)
-        return PostgresStatement("SELECT \(counted), \(timeouts.joined(separator: ", ")), \(set)", parameters)
+        TransactionSettings(for: range, limits: self.limits.timeLimits).statement(returning: Self.cascaded(children))
     }
 
     private static func cascaded(_ children: [Int]) -> String {

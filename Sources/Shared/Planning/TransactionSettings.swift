@@ -1,0 +1,81 @@
+package import PostgresClient
+
+/// Settings of one transaction: its time limits, the planner's choices, and the form of values as text.
+///
+/// Set with `set_config(…, true)`, which ends with the transaction: behind pgbouncer nobody else sees them.
+package struct TransactionSettings: Sendable, Equatable {
+    /// What a transaction may take before the server ends it.
+    package struct TimeLimits: Sendable, Equatable {
+        /// Waiting for one lock.
+        package var lock: Duration
+        /// One statement.
+        package var statement: Duration
+        /// Between statements: a client that froze must not hold locks.
+        package var idle: Duration
+
+        /// For the queries of steps, which may read a whole table but write next to nothing.
+        static let step = TimeLimits(lock: .seconds(5), statement: .seconds(1_800), idle: .seconds(60))
+    }
+
+    private var values: [Value]
+
+    private struct Value: Sendable, Equatable {
+        var name: String
+        var value: String
+    }
+
+    private init(_ limits: TimeLimits, off names: [String]) {
+        func milliseconds(_ duration: Duration) -> String { "\(duration.wholeMicroseconds / 1_000)ms" }
+        // jit is off everywhere: compiling costs more than a batch that takes a quarter of a second.
+        let off = (["jit"] + names).map { Value(name: $0, value: "off") }
+        self.values =
+            [
+                Value(name: "lock_timeout", value: milliseconds(limits.lock)),
+                Value(name: "statement_timeout", value: milliseconds(limits.statement)),
+                Value(name: "idle_in_transaction_session_timeout", value: milliseconds(limits.idle)),
+                // Times without zone are read in UTC.
+                Value(name: "TimeZone", value: "UTC"),
+                // Pivots are kept as text: what shapes text must be the same where they are found and where they are read.
+                Value(name: "DateStyle", value: "ISO, YMD"),
+                Value(name: "IntervalStyle", value: "postgres"),
+                Value(name: "extra_float_digits", value: "1"),
+                Value(name: "bytea_output", value: "hex"),
+            ] + off
+    }
+
+    /// For queries whose plan is the database's to choose.
+    package static let searching = TransactionSettings(.step, off: [])
+
+    /// For the statements of one range, so that every batch of a run is executed the same way.
+    ///
+    /// - Ranges scan once and hash the pivots; a nested loop, which looks cheap once statistics say that the table is
+    ///   empty, would compare every row with every pivot.
+    /// - Groups go from the pivots to the rows, one index lookup each.
+    package init(for range: BatchRange, limits: TimeLimits? = nil) {
+        let off =
+            switch range {
+            case .block: ["enable_nestloop", "enable_mergejoin", "enable_bitmapscan"]
+            case .window, .idRange: ["enable_nestloop", "enable_mergejoin", "enable_seqscan"]
+            case .group, .keys: ["enable_hashjoin", "enable_mergejoin", "enable_seqscan"]
+            }
+        self.init(limits ?? .step, off: off)
+    }
+
+    /// Sets them.
+    ///
+    /// - Parameter expression: SQL to be returned as the first column.
+    package func statement(returning expression: String? = nil) -> PostgresStatement {
+        var sql = SQLText()
+        let calls = self.values.map { setting in
+            "set_config(\(sql.bind(setting.name, as: "text")), \(sql.bind(setting.value, as: "text")), true)"
+        }
+        return sql.statement("SELECT " + ([expression].compactMap { $0 } + calls).joined(separator: ", "))
+    }
+}
+
+extension EbbConfiguration.Batches {
+    /// The limits of a batch's transaction.
+    package var timeLimits: TransactionSettings.TimeLimits {
+        .init(lock: self.lockTimeout, statement: self.statementTimeout, idle: self.idleTimeout)
+    }
+}
