@@ -100,7 +100,7 @@ extension RunStatus {
             split: number("split"), redelivered: number("redelivered"))
         let started = text("started_ms").flatMap(Double.init).map { Date(timeIntervalSince1970: $0 / 1_000) }
         self.createdAt = text("created_at").map(Moment.iso)
-        self.startedAt = started.map { $0.formatted(.iso8601.time(includingFractionalSeconds: true)) }
+        self.startedAt = started.map { $0.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)) }
         self.finishedAt = text("finished_at").map(Moment.iso)
         self.error = text("error")
         let end = text("finished_at").flatMap(Moment.date) ?? now
