@@ -10,6 +10,7 @@ struct Setup: AsyncParsableCommand {
         try await reportingErrors {
             let session = try await Session.open(.producer())
             try await session.services.ledger.setup(session.connection)
+            try await session.queue.setup()
             await session.close()
             print("ledger schema \(session.services.configuration.namespace) and streams are ready")
         }

@@ -63,9 +63,9 @@ package struct EbbConfiguration: Sendable {
     package struct Worker: Sendable {
         /// Batches one worker process executes at a time; each takes one database connection.
         package var concurrency = 2
-        /// How long a stopping worker waits for its batches before it gives them back; below the 30 s after which container
-        /// platforms kill.
-        package var grace: Duration = .seconds(20)
+        /// How long a stopping worker lets its batches end before it cancels them and gives them back: a few times what a
+        /// batch takes.
+        package var grace: Duration = .seconds(2)
     }
 
     package struct Log: Sendable {

@@ -110,7 +110,7 @@ extension Setting {
             "worker.grace",
             \.worker.grace,
             .duration(from: .zero, to: .seconds(3_600)),
-            "how long a stopping worker waits for its batches"
+            "how long a stopping worker lets its batches end before it gives them back"
         ),
         Setting("log.level", \.log.level, .level, "the least important messages that are logged"),
     ]

@@ -33,11 +33,12 @@ package struct RunStarter: Sendable {
         batchRows: Int? = nil,
         _ connection: PostgresConnection
     ) async throws -> (run: RunRecord, isNew: Bool) {
-        try await self.ledger.setup(connection)
-        try await self.queue.setup()
         let terms = try await RunTerms.now(knobs: knobs, connection)
         let plan = try await Plan.make(
             target, terms: terms, duration: self.configuration.batches.duration, fixedRows: batchRows, connection)
+        // A target that cannot be planned leaves nothing behind, not even the ledger.
+        try await self.ledger.setup(connection)
+        try await self.queue.setup()
         let new = Ledger.NewRun(
             run: Self.newRunID(),
             target: target.name,
