@@ -6,7 +6,8 @@ import Shared
 struct Producer: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "producer",
-        abstract: "Plans cleanups of PostgreSQL tables into batches, enqueues them into Redis, and shows their progress.",
+        abstract:
+            "Plans cleanups of PostgreSQL tables into batches, enqueues them into Redis, and shows their progress.",
         subcommands: [
             Setup.self, Targets.self, PlanCommand.self, Enqueue.self, Cleanup.self, Status.self, Runs.self,
         ]

@@ -30,7 +30,8 @@ struct ProgressView {
     static func percent(_ status: RunStatus) -> Int {
         if status.state == .finished { return 100 }
         let byRows = status.rows.estimated > 0 ? Double(status.rows.deleted) / Double(status.rows.estimated) : 0
-        let byBatches = status.batches.total > 0
+        let byBatches =
+            status.batches.total > 0
             ? Double(status.batches.done) / Double(status.batches.total) : 0
         return min(99, Int(100 * (status.state == .planning ? byRows : byBatches)))
     }
@@ -46,7 +47,8 @@ struct ProgressView {
             "batches \(batches.done)/\(batches.total)",
         ]
         let waiting = [
-            (batches.leased, "leased"), (batches.delayed, "delayed"), (batches.parked, "parked"), (batches.dead, "dead"),
+            (batches.leased, "leased"), (batches.delayed, "delayed"), (batches.parked, "parked"),
+            (batches.dead, "dead"),
         ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
         if !waiting.isEmpty { parts.append(waiting.joined(separator: ", ")) }
         if let eta = status.etaSeconds, !status.state.isOver { parts.append("ETA \(eta)s") }

@@ -8,7 +8,8 @@ import UnixSignals
 /// `worker run`: the worker itself.
 struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Works until it is stopped (SIGTERM), or until nothing is left to do.")
+        abstract: "Works until it is stopped (SIGTERM), or until nothing is left to do."
+    )
 
     @Option(help: "Batches at a time, each on a connection of its own; overrides worker.concurrency.")
     var concurrency: Int?
@@ -37,8 +38,10 @@ struct Run: AsyncParsableCommand {
                 configuration: ServiceGroupConfiguration(
                     services: [
                         .init(
-                            service: worker, successTerminationBehavior: .gracefullyShutdownGroup,
-                            failureTerminationBehavior: .gracefullyShutdownGroup)
+                            service: worker,
+                            successTerminationBehavior: .gracefullyShutdownGroup,
+                            failureTerminationBehavior: .gracefullyShutdownGroup
+                        )
                     ],
                     gracefulShutdownSignals: [.sigterm, .sigint],
                     logger: services.logger

@@ -11,7 +11,8 @@ struct Cleanup: AsyncParsableCommand {
         discussion: """
             Starts local workers for the duration: as many as --workers says, or one if no worker is alive. A target that \
             is off is skipped, which is no failure. An error does not stop the targets after it.
-            """)
+            """
+    )
 
     @OptionGroup var options: RunOptions
 
@@ -54,7 +55,11 @@ struct Cleanup: AsyncParsableCommand {
         do {
             let launcher = RunLauncher(session: session, isQuiet: !Output.isTerminal)
             let record = try await launcher.start(
-                wanted.target, knobs: knobs, priority: .default, batchRows: self.options.batchRows)
+                wanted.target,
+                knobs: knobs,
+                priority: .default,
+                batchRows: self.options.batchRows
+            )
             let status = try await launcher.wait(for: record.run)
             let figures = "\(status.rows.deleted) rows deleted, \(status.rows.cascaded) by cascade, run \(status.run)"
             print("\(status.target): \(status.state.rawValue), \(figures)" + (status.error.map { ", \($0)" } ?? ""))
@@ -84,10 +89,17 @@ private struct LocalWorkers: Sendable {
                     var options = PlatformOptions()
                     options.teardownSequence = [.gracefulShutDown(allowedDurationToNextStep: Self.grace)]
                     let result = try await Subprocess.run(
-                        .path(FilePath(path)), arguments: ["--concurrency", "1"], platformOptions: options,
-                        input: .none, output: .discarded, error: .discarded)
+                        .path(FilePath(path)),
+                        arguments: ["--concurrency", "1"],
+                        platformOptions: options,
+                        input: .none,
+                        output: .discarded,
+                        error: .discarded
+                    )
                     if Task.isCancelled { return nil }
-                    throw CommandError("a local worker ended early (\(result.terminationStatus)); run worker to see why")
+                    throw CommandError(
+                        "a local worker ended early (\(result.terminationStatus)); run worker to see why"
+                    )
                 }
             }
             group.addTask { try await body() }

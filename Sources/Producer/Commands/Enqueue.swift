@@ -5,7 +5,8 @@ import Shared
 struct Enqueue: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Plans targets into batches and enqueues them.",
-        discussion: "A target whose last run is not over gets no second one: that run is shown instead.")
+        discussion: "A target whose last run is not over gets no second one: that run is shown instead."
+    )
 
     @OptionGroup var options: RunOptions
 
@@ -32,7 +33,11 @@ struct Enqueue: AsyncParsableCommand {
             var runs: [String] = []
             for (target, knobs) in wanted {
                 let record = try await launcher.start(
-                    target, knobs: knobs, priority: self.priority, batchRows: self.options.batchRows)
+                    target,
+                    knobs: knobs,
+                    priority: self.priority,
+                    batchRows: self.options.batchRows
+                )
                 runs.append(record.run)
                 if !self.json { print("run \(record.run) of \(record.target): cut by \(record.strategy.rawValue)") }
             }
@@ -54,7 +59,8 @@ struct Enqueue: AsyncParsableCommand {
         if self.wait { return ProgressView.details(status) }
         print(
             "\(status.batches.total) batches so far for about \(Output.number(status.rows.estimated)) rows; "
-                + "watch with: producer status \(status.run) --watch")
+                + "watch with: producer status \(status.run) --watch"
+        )
     }
 }
 

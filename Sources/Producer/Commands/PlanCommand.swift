@@ -6,7 +6,8 @@ import Shared
 struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan",
-        abstract: "Shows what a run would do now: cutoff, strategy and why, batches, SQL, EXPLAIN, WAL. Writes nothing.")
+        abstract: "Shows what a run would do now: cutoff, strategy and why, batches, SQL, EXPLAIN, WAL. Writes nothing."
+    )
 
     @OptionGroup var options: RunOptions
 
@@ -62,8 +63,12 @@ struct PlanCommand: AsyncParsableCommand {
     ) async throws -> Document {
         let terms = try await RunTerms.now(knobs: knobs, connection)
         let plan = try await Plan.make(
-            target, terms: terms, duration: services.configuration.batches.duration,
-            fixedRows: self.options.batchRows ?? services.configuration.batches.rows, connection)
+            target,
+            terms: terms,
+            duration: services.configuration.batches.duration,
+            fixedRows: self.options.batchRows ?? services.configuration.batches.rows,
+            connection
+        )
         let preview = try await plan.preview(terms: terms, ledger: services.ledger, connection)
         return Document(
             target: target.name,

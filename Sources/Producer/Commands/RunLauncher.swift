@@ -15,11 +15,18 @@ struct RunLauncher: Sendable {
     /// Starts a run, or finds the unfinished one, and plans as far as it can be planned now.
     func start(_ target: Target, knobs: KnobValues, priority: Priority, batchRows: Int?) async throws -> RunRecord {
         let starter = RunStarter(
-            ledger: self.session.services.ledger, queue: self.session.queue,
-            configuration: self.session.services.configuration)
+            ledger: self.session.services.ledger,
+            queue: self.session.queue,
+            configuration: self.session.services.configuration
+        )
         let rows = batchRows ?? self.session.services.configuration.batches.rows
         let (record, isNew) = try await starter.start(
-            target, knobs: knobs, priority: priority, batchRows: rows, self.session.connection)
+            target,
+            knobs: knobs,
+            priority: priority,
+            batchRows: rows,
+            self.session.connection
+        )
         if !isNew && !self.isQuiet { print("run \(record.run) of \(record.target) is not over yet; it goes on") }
         // Only the plan is this process's to start with; what comes later is for whoever is there then.
         if let step = try await self.takeStep(of: record.run) { try await self.perform(step) }
@@ -43,7 +50,10 @@ struct RunLauncher: Sendable {
 
     private func takeStep(of run: String) async throws -> StepLease? {
         try await self.session.queue.takeStep(
-            owner: self.owner, lease: self.session.services.configuration.leases.duration, run: run)
+            owner: self.owner,
+            lease: self.session.services.configuration.leases.duration,
+            run: run
+        )
     }
 
     private func perform(_ step: StepLease) async throws {

@@ -7,7 +7,9 @@ struct RunOptions: ParsableArguments {
     var targets: [String]
 
     @Option(
-        help: "Use this age instead of the target's own, e.g. 90s, 24h, 7d.", transform: Self.age)
+        help: "Use this age instead of the target's own, e.g. 90s, 24h, 7d.",
+        transform: Self.age
+    )
     var maxAge: Duration?
 
     @Option(help: "Keep this many newest rows per group instead of the target's own number.")
@@ -44,7 +46,10 @@ struct RunOptions: ParsableArguments {
         try self.targets.map { name in
             let target = try services.catalog.target(named: name)
             let knobs = try target.resolveKnobs(
-                environment: services.environment, maxAge: self.maxAge, keep: self.keep)
+                environment: services.environment,
+                maxAge: self.maxAge,
+                keep: self.keep
+            )
             return Wanted(target: target, knobs: knobs)
         }
     }

@@ -4,7 +4,8 @@ import Shared
 /// `producer setup`: ledger and streams.
 struct Setup: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Creates the ledger schema in PostgreSQL and the streams in Redis; safe to repeat.")
+        abstract: "Creates the ledger schema in PostgreSQL and the streams in Redis; safe to repeat."
+    )
 
     func run() async throws {
         try await reportingErrors {

@@ -4,7 +4,8 @@ import Shared
 /// `producer status`: how runs come along, from Redis alone.
 struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Shows the progress of one run, or of all that are not over.")
+        abstract: "Shows the progress of one run, or of all that are not over."
+    )
 
     @Argument(help: "The run; without it, all that are not over.")
     var run: String?
@@ -41,7 +42,12 @@ struct Status: AsyncParsableCommand {
                     ProgressView.details(status)
                 }
             } else {
-                try await RunList.show(try await queue.activeRuns(), queue, json: self.json, none: "no run is under way")
+                try await RunList.show(
+                    try await queue.activeRuns(),
+                    queue,
+                    json: self.json,
+                    none: "no run is under way"
+                )
             }
             await queue.close()
         }
@@ -66,7 +72,11 @@ struct Runs: AsyncParsableCommand {
         try await reportingErrors {
             let queue = try Services.producer().queue()
             try await RunList.show(
-                try await queue.recentRuns(self.limit), queue, json: self.json, none: "no run is remembered")
+                try await queue.recentRuns(self.limit),
+                queue,
+                json: self.json,
+                none: "no run is remembered"
+            )
             await queue.close()
         }
     }
@@ -90,6 +100,7 @@ private enum RunList {
                         status.run, status.target, status.state.rawValue, Output.number(status.rows.deleted),
                         "\(status.batches.done)/\(status.batches.total)", status.createdAt ?? "", status.error ?? "",
                     ]
-                })
+                }
+        )
     }
 }

@@ -4,7 +4,8 @@ import Shared
 /// `producer targets`: the catalogue.
 struct Targets: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Lists what can be cleaned: table, rule, knob, and whether it is on.")
+        abstract: "Lists what can be cleaned: table, rule, knob, and whether it is on."
+    )
 
     @Flag(help: "Print one JSON document.")
     var json = false
@@ -25,7 +26,8 @@ struct Targets: AsyncParsableCommand {
             if self.json { return try Output.json(entries) }
             Output.table(
                 [["TARGET", "TABLE", "ON", "RULE"]]
-                    + entries.map { [$0.name, $0.table, $0.on ? "on" : "off: \($0.reason ?? "")", $0.rule] })
+                    + entries.map { [$0.name, $0.table, $0.on ? "on" : "off: \($0.reason ?? "")", $0.rule] }
+            )
         }
     }
 

@@ -113,7 +113,9 @@ extension Ledger {
         package var finishedAt: String
     }
 
-    /// Ends a run in the ledger: sums up its batches and drops its pivots. Repeating it returns the same.
+    /// Ends a run in the ledger: sums up its batches and drops its pivots.
+    ///
+    /// Repeating it returns the same.
     package func finish(
         _ run: String,
         state: RunState,

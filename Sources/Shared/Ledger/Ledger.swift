@@ -31,7 +31,8 @@ package struct Ledger: Sendable {
             _ = try connection.run("CREATE SCHEMA IF NOT EXISTS \(namespace)")
             _ = try connection.run("SET LOCAL search_path TO \(namespace)")
             _ = try connection.run(
-                "CREATE TABLE IF NOT EXISTS migration (version integer PRIMARY KEY, applied_at timestamptz DEFAULT now())")
+                "CREATE TABLE IF NOT EXISTS migration (version integer PRIMARY KEY, applied_at timestamptz DEFAULT now())"
+            )
             let applied = try connection.run("SELECT coalesce(max(version), 0) FROM migration").rows.first?.int(0) ?? 0
             guard applied <= Self.migrations.count else { throw self.tooNew(applied) }
             for (version, source) in Self.migrations.enumerated().dropFirst(applied) {
@@ -54,7 +55,8 @@ package struct Ledger: Sendable {
     private func tooNew(_ version: Int) -> LedgerError {
         LedgerError(
             "the ledger in schema \(self.namespace) has version \(version), this Ebb knows up to \(Self.migrations.count); "
-                + "use the newer Ebb that made it")
+                + "use the newer Ebb that made it"
+        )
     }
 
     private static let migrations = [PackageResources.v001_ledger_sql]
@@ -62,7 +64,8 @@ package struct Ledger: Sendable {
     /// The statements of a migration: they end with a semicolon at a line's end, outside comments.
     private static func statements(_ source: [UInt8]) -> [String] {
         let lines = String(decoding: source, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
-        let code = lines.map { line in line.firstRange(of: "--").map { String(line[..<$0.lowerBound]) } ?? String(line) }
+        let code = lines.map { line in line.firstRange(of: "--").map { String(line[..<$0.lowerBound]) } ?? String(line)
+        }
         return code.joined(separator: "\n").split(separator: ";\n").map(String.init)
             .filter { !$0.allSatisfy(\.isWhitespace) }
     }

@@ -43,10 +43,12 @@ package struct RunRecord: Sendable, Hashable {
         self.schema = try row.text(2)
         self.table = try row.text(3)
         self.definitionHash = try row.text(4)
-        guard let priority = Priority(rawValue: try row.text(5)), let strategy = Strategy(rawValue: try row.text(9)) else {
+        guard let priority = Priority(rawValue: try row.text(5)), let strategy = Strategy(rawValue: try row.text(9))
+        else {
             throw LedgerError(
                 "run \(self.run) in the ledger has priority \(row[5] ?? "") and strategy \(row[9] ?? ""), which this "
-                    + "version of Ebb does not know")
+                    + "version of Ebb does not know"
+            )
         }
         self.priority = priority
         self.knobs = KnobValues(maxAge: row.int(6).map { .microseconds($0) }, keep: row.int(7))

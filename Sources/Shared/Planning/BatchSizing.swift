@@ -8,9 +8,8 @@ package struct BatchSizing: Sendable, Equatable {
 
     /// The first guess.
     ///
-    /// - Parameters:
-    ///   - duration: what a batch should take.
-    ///   - fixedRows: `--batch-rows`, which switches guessing and adapting off.
+    /// - `duration`: what a batch should take.
+    /// - `fixedRows`: `--batch-rows`, which switches guessing and adapting off.
     init(first strategy: Strategy, estimate: Estimate, duration: Duration, fixedRows: Int?) {
         let budget = duration / .microseconds(1)
         let wanted: Double

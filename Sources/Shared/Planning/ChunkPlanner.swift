@@ -15,12 +15,17 @@ package struct ChunkPlanner: Sendable {
 
     /// Where a generation starts.
     ///
-    /// - Parameter pivots: how many pivots the run has, for the group strategy.
+    /// - `pivots`: how many pivots the run has, for the group strategy.
     package func start(_ strategy: Strategy, units: Int, pivots: Int) async throws -> PlanCursor? {
         switch strategy {
         case .block:
             return PlanCursor(
-                strategy: .block, sequence: 1, units: units, next: "0", end: self.statements.resolved.facts.blocks)
+                strategy: .block,
+                sequence: 1,
+                units: units,
+                next: "0",
+                end: self.statements.resolved.facts.blocks
+            )
         case .group:
             return PlanCursor(strategy: .group, sequence: 1, units: units, next: "1", end: pivots + 1)
         case .window, .idRange:
@@ -80,7 +85,8 @@ package struct ChunkPlanner: Sendable {
         var sql = SQLText()
         let limit = column.limit.map { "WHERE \(column.name) < \(sql.bind($0, as: column.type))" } ?? ""
         let statement = sql.statement(
-            "SELECT min(\(column.name))::\(column.type)::text FROM \(self.statements.resolved.facts.name) \(limit)")
+            "SELECT min(\(column.name))::\(column.type)::text FROM \(self.statements.resolved.facts.name) \(limit)"
+        )
         return try await self.connection.query(statement.sql, statement.parameters).rows.first?[0]
     }
 
@@ -122,12 +128,15 @@ package struct ChunkPlanner: Sendable {
                       ORDER BY t.\(column.name) OFFSET \(units) LIMIT 1)
               FROM hop WHERE hop.value IS NOT NULL AND hop.position < \(hops))
             SELECT value::text FROM hop WHERE position > 0 ORDER BY position
-            """)
+            """
+        )
         return try await self.pinned(statement).map { $0[0] }
     }
 
-    /// One value has as many rows as a batch. Up to four batches' worth go as one; more are cut by blocks, and with them
-    /// the rest of the run, since a block batch deletes whatever is expired in its blocks.
+    /// One value has as many rows as a batch.
+    ///
+    /// Up to four batches' worth go as one; more are cut by blocks, and with them the rest of the run, since a block
+    /// batch deletes whatever is expired in its blocks.
     private func tie(at value: String, _ batches: [PlannedBatch], _ cursor: PlanCursor) async throws -> PlannedChunk {
         guard let column = self.column(cursor.strategy) else {
             return self.chunk(batches, cursor, next: value, isComplete: true)
@@ -141,13 +150,18 @@ package struct ChunkPlanner: Sendable {
                                           WHERE \(column.name) = \(start) LIMIT \(sql.bind(cursor.units * 4 + 1))) AS tied),
                    (SELECT min(\(column.name))::\(column.type)::text FROM \(self.statements.resolved.facts.name)
                     WHERE \(column.name) > \(start)\(limit))
-            """)
+            """
+        )
         let row = try await self.pinned(statement).first
         let following = row.flatMap { $0[1] }
         if (row?.int(0) ?? 0) <= cursor.units * 4 || !self.statements.resolved.facts.isPlainHeap {
             let tied = PlannedBatch(range: self.range(cursor.strategy, value, following), units: row?.int(0) ?? 0)
             return self.chunk(
-                batches + [tied], cursor, next: following ?? value, isComplete: following == nil)
+                batches + [tied],
+                cursor,
+                next: following ?? value,
+                isComplete: following == nil
+            )
         }
         var blocks = cursor
         blocks.strategy = .block
@@ -177,7 +191,9 @@ package struct ChunkPlanner: Sendable {
         for ordinal in first..<last {
             let size = sizes[ordinal] ?? 0
             if size >= cursor.units * 2 {
-                if rows > 0 { batches.append(PlannedBatch(range: .group(from: from, to: ordinal, slice: nil), units: rows)) }
+                if rows > 0 {
+                    batches.append(PlannedBatch(range: .group(from: from, to: ordinal, slice: nil), units: rows))
+                }
                 return self.chunk(batches, cursor, next: String(ordinal), slice: "-infinity", isComplete: false)
             }
             if rows + size > cursor.units && rows > 0 {
@@ -191,7 +207,12 @@ package struct ChunkPlanner: Sendable {
         return self.chunk(batches, cursor, next: String(last), isComplete: last >= cursor.end)
     }
 
-    private func slices(of ordinal: Int, from slice: String, _ cursor: PlanCursor, limit: Int) async throws -> PlannedChunk {
+    private func slices(
+        of ordinal: Int,
+        from slice: String,
+        _ cursor: PlanCursor,
+        limit: Int
+    ) async throws -> PlannedChunk {
         var batches: [PlannedBatch] = []
         var from: String? = slice == "-infinity" ? nil : slice
         while batches.count < min(limit, Self.hops) {
@@ -202,11 +223,16 @@ package struct ChunkPlanner: Sendable {
                 // The end of the group, or one value with more rows than a batch: either way one batch takes the rest.
                 batches.append(PlannedBatch(range: range, units: 0))
                 return self.chunk(
-                    batches, cursor, next: String(ordinal + 1), isComplete: ordinal + 1 >= cursor.end)
+                    batches,
+                    cursor,
+                    next: String(ordinal + 1),
+                    isComplete: ordinal + 1 >= cursor.end
+                )
             }
             let slice = BatchRange.Slice(from: from, to: boundary)
             batches.append(
-                PlannedBatch(range: .group(from: ordinal, to: ordinal + 1, slice: slice), units: cursor.units))
+                PlannedBatch(range: .group(from: ordinal, to: ordinal + 1, slice: slice), units: cursor.units)
+            )
             from = boundary
         }
         return self.chunk(batches, cursor, next: String(ordinal), slice: from, isComplete: false)

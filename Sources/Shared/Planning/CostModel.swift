@@ -5,8 +5,10 @@
 enum CostModel {
     /// Reading one heap block and deciding about its rows.
     static let block = 15.0
-    /// Deleting one row of a block that is at hand, with its WAL. About four times the best case, so that the first
-    /// batches of a run stay well under a second on a slow or cold server.
+    /// Deleting one row of a block that is at hand, with its WAL.
+    ///
+    /// About four times the best case, so that the first batches of a run stay well under a second on a slow or cold
+    /// server.
     static let row = 4.0
     /// Looking up one row's entry in a referencing, indexed table.
     static let reference = 20.0

@@ -39,7 +39,9 @@ package struct PivotQuery: Sendable {
         let order = resolved.order.map(\.name)
         if resolved.group.allSatisfy({ $0.join == nil }) {
             let names = resolved.group.map(\.facts.name)
-            if resolved.group.allSatisfy(\.facts.isNotNull), resolved.facts.index(leading: names, following: order) != nil {
+            if resolved.group.allSatisfy(\.facts.isNotNull),
+                resolved.facts.index(leading: names, following: order) != nil
+            {
                 return .skipScan
             }
         } else if resolved.group.allSatisfy({ $0.join != nil }),
@@ -110,11 +112,12 @@ package struct PivotQuery: Sendable {
                   SELECT following.* FROM seen CROSS JOIN LATERAL (
                     SELECT \(list) FROM \(table) WHERE (\(sorted)) > (\(previous)) ORDER BY \(sorted) LIMIT 1) AS following),
                 """
-                + rank(
-                    """
-                    SELECT newest.* FROM seen CROSS JOIN LATERAL (
-                      SELECT \(columns) FROM \(table)\(filter(same + present)) ORDER BY \(newest) LIMIT \(count)) AS newest
-                    """)
+                    + rank(
+                        """
+                        SELECT newest.* FROM seen CROSS JOIN LATERAL (
+                          SELECT \(columns) FROM \(table)\(filter(same + present)) ORDER BY \(newest) LIMIT \(count)) AS newest
+                        """
+                    )
         case .joinedLookup:
             return rank(
                 """
@@ -123,12 +126,14 @@ package struct PivotQuery: Sendable {
                 FROM \(joins.from.joined(separator: ", ")) CROSS JOIN LATERAL (
                   SELECT \(columns) FROM \(table)\(filter(joins.conditions + present)) ORDER BY \(newest) LIMIT \(count)
                 ) AS newest
-                """)
+                """
+            )
         case .sample(let percent):
             let sampled = percent >= 100 ? table : "\(table) TABLESAMPLE SYSTEM (\(percent))"
             return rank(
                 "SELECT \(columns) FROM \(([sampled] + joins.from).joined(separator: ", "))"
-                    + filter(joins.conditions + present))
+                    + filter(joins.conditions + present)
+            )
         case .refine(let generation):
             let pivots = PivotSQL(rule: rule, namespace: self.namespace)
                 .commonTable(.ledger(generation: generation, ordinals: nil), &sql)
@@ -141,7 +146,8 @@ package struct PivotQuery: Sendable {
                     """
                     SELECT \(columns) FROM \(table)\(inner) LEFT JOIN \(RuleSQL.pivot) ON \(matched)\
                     \(filter(joins.conditions + present + ["(\(RuleSQL.pivot).o1 IS NULL OR (\(own)) >= (\(pivot)))"]))
-                    """)
+                    """
+                )
         }
     }
 }

@@ -19,7 +19,8 @@ package struct Plan: Sendable {
 
     /// WAL that the deletes are expected to write, in bytes: a record per row, and an image of each block touched.
     package var predictedWAL: Int {
-        let scattered = self.choice.strategy == .block || self.choice.strategy == .idRange
+        let scattered =
+            self.choice.strategy == .block || self.choice.strategy == .idRange
             ? min(self.estimate.blocks, self.estimate.rows)
             : min(self.estimate.blocks, self.estimate.rows, self.estimate.rows / 10 + 1)
         return Int(self.estimate.rows * CostModel.walPerRow + scattered * CostModel.walPerBlock)
@@ -27,10 +28,9 @@ package struct Plan: Sendable {
 
     /// Reads the table's facts and decides; writes nothing.
     ///
-    /// - Parameters:
-    ///   - terms: a run's, or those that a run would have now.
-    ///   - duration: what a batch should take.
-    ///   - fixedRows: a fixed batch size in rows.
+    /// - `terms`: a run's, or those that a run would have now.
+    /// - `duration`: what a batch should take.
+    /// - `fixedRows`: a fixed batch size in rows.
     /// - Throws: `PlanningError`, `PostgresError`.
     package static func make(
         _ target: Target,
@@ -47,7 +47,11 @@ package struct Plan: Sendable {
             resolved: resolved,
             choice: choice,
             firstSize: BatchSizing(
-                first: choice.strategy, estimate: estimate, duration: duration, fixedRows: fixedRows),
+                first: choice.strategy,
+                estimate: estimate,
+                duration: duration,
+                fixedRows: fixedRows
+            ),
             estimate: estimate
         )
     }
@@ -75,11 +79,16 @@ extension Estimate {
         if !conditions.isEmpty {
             let table = "\(facts.name) AS \(RuleSQL.row)"
             let statement = sql.statement(
-                "EXPLAIN (FORMAT JSON) SELECT FROM \(table) WHERE \(conditions.joined(separator: " AND "))")
+                "EXPLAIN (FORMAT JSON) SELECT FROM \(table) WHERE \(conditions.joined(separator: " AND "))"
+            )
             rows = min(rows, try await self.explainedRows(statement, connection))
         }
         return Estimate(
-            rows: rows, blocks: Double(facts.blocks), total: facts.rows, references: facts.references.count)
+            rows: rows,
+            blocks: Double(facts.blocks),
+            total: facts.rows,
+            references: facts.references.count
+        )
     }
 
     private static func explainedRows(

@@ -2,7 +2,9 @@ import FoundationEssentials
 
 /// How far a plan generation has come; kept in Redis with the run and moved on by compare-and-set.
 package struct PlanCursor: Sendable, Hashable, Codable {
-    /// What the rest is cut by. A window or id range that meets one value with too many rows goes on by blocks.
+    /// What the rest is cut by.
+    ///
+    /// A window or id range that meets one value with too many rows goes on by blocks.
     package var strategy: Strategy
     /// The number of the next batch, from 1.
     package var sequence: Int

@@ -19,7 +19,7 @@ package struct RangeStatement: Sendable {
 
     /// Deletes the expired rows of a range.
     ///
-    /// - Parameter pivots: a query to take the pivots from instead of the ledger; see `PivotSQL.Source`.
+    /// - `pivots`: a query to take the pivots from instead of the ledger; see `PivotSQL.Source`.
     package func delete(_ range: BatchRange, pivots: String? = nil) -> PostgresStatement {
         var sql = SQLText()
         let (with, from, conditions) = self.parts(range, pivots: pivots, &sql)
@@ -49,7 +49,8 @@ package struct RangeStatement: Sendable {
         let joins = rule.joins(open: false)
         let present = self.resolved.order.map { "\(rule.plain($0.name)) IS NOT NULL" }
         let tables = ([self.resolved.facts.name + " AS " + RuleSQL.row] + joins.from).joined(separator: " CROSS JOIN ")
-        let all = conditions + joins.conditions + present
+        let all =
+            conditions + joins.conditions + present
             + ["(\(rule.olderThanPivot(open: false).joined(separator: " AND "))) IS NOT TRUE"]
         return sql.statement(
             """
@@ -57,7 +58,8 @@ package struct RangeStatement: Sendable {
             SELECT 1 FROM \(tables)
             LEFT JOIN \(RuleSQL.pivot) ON \(rule.sameGroup(open: false).joined(separator: " AND "))
             WHERE \(all.joined(separator: " AND ")) LIMIT 1
-            """)
+            """
+        )
     }
 
     /// How many expired rows each of some groups has, counted up to `limit`: (ordinal, count), empty groups left out.
@@ -74,15 +76,18 @@ package struct RangeStatement: Sendable {
                 SELECT FROM \(tables.joined(separator: ", "))
                 WHERE \(conditions.joined(separator: " AND ")) LIMIT \(sql.bind(limit))) AS expired) AS counted
             WHERE counted.rows > 0
-            """)
+            """
+        )
     }
 
     /// The value of the first order column that has `offset` expired rows of a group between it and `from`.
     func sliceBoundary(_ ordinal: Int, from: String?, offset: Int) -> PostgresStatement {
         let column = "\(RuleSQL.row).\(SQLText.quoted(self.resolved.order[0].name))"
         return self.select(
-            "\(column)::text", .group(from: ordinal, to: ordinal + 1, slice: .init(from: from, to: nil)),
-            suffix: "ORDER BY \(column) OFFSET \(offset) LIMIT 1")
+            "\(column)::text",
+            .group(from: ordinal, to: ordinal + 1, slice: .init(from: from, to: nil)),
+            suffix: "ORDER BY \(column) OFFSET \(offset) LIMIT 1"
+        )
     }
 
     /// Selects from the expired rows of a range.
@@ -110,7 +115,8 @@ package struct RangeStatement: Sendable {
             var ordinals: Range<Int>?
             if case .group(let from, let to, _) = range { ordinals = from..<to }
             let open = ordinals != nil
-            let source = pivots.map { PivotSQL.Source.query($0) }
+            let source =
+                pivots.map { PivotSQL.Source.query($0) }
                 ?? .ledger(generation: self.generation, ordinals: ordinals)
             with = "WITH " + PivotSQL(rule: rule, namespace: self.namespace).commonTable(source, &sql) + "\n"
             let joins = rule.joins(open: open)

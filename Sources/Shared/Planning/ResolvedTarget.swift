@@ -24,7 +24,11 @@ package struct ResolvedTarget: Sendable {
         func own(_ name: String) throws(PlanningError) -> ColumnFacts {
             guard let column = facts.column(name) else {
                 throw .missingColumn(
-                    target: target.name, table: facts.name, column: name, known: facts.columns.map(\.name))
+                    target: target.name,
+                    table: facts.name,
+                    column: name,
+                    known: facts.columns.map(\.name)
+                )
             }
             return column
         }
@@ -94,7 +98,8 @@ package struct ResolvedTarget: Sendable {
                 let found = try self.find(side, of: target, facts)
                 guard found.join.map({ $0 <= position }) ?? true else {
                     throw PlanningError(
-                        "target \(target.name): the join of \(join.table) uses \(side), which is joined after it")
+                        "target \(target.name): the join of \(join.table) uses \(side), which is joined after it"
+                    )
                 }
                 if found.join == position { ownColumns.insert(side.name) }
             }

@@ -25,11 +25,15 @@ struct RuleSQL: Sendable {
         "COALESCE(\(self.plain(column, of: alias)), \(self.plain(column, of: alias)))"
     }
 
-    /// The conditions on the row alone: age, expiry, `where`. NULL times fail them.
+    /// The conditions on the row alone: age, expiry, `where`.
+    ///
+    /// NULL times fail them.
     func rowConditions(_ sql: inout SQLText) -> [String] {
         var conditions: [String] = []
         if let rule = self.resolved.target.rule.maxAge, let type = self.resolved.facts.column(rule.column)?.timeType {
-            conditions.append("\(self.closed(rule.column)) < \(sql.bind(self.moment(self.terms.cutoff, type), as: type))")
+            conditions.append(
+                "\(self.closed(rule.column)) < \(sql.bind(self.moment(self.terms.cutoff, type), as: type))"
+            )
         }
         if let column = self.resolved.target.rule.expiresAt, let type = self.resolved.facts.column(column)?.timeType {
             conditions.append("\(self.closed(column)) < \(sql.bind(self.moment(self.terms.createdAt, type), as: type))")
@@ -59,7 +63,7 @@ struct RuleSQL: Sendable {
 
     /// The joined tables as a FROM list and the conditions that tie them to the row.
     ///
-    /// - Parameter open: whether the row's own columns may be looked up by index, as the group strategy does.
+    /// - `open`: whether the row's own columns may be looked up by index, as the group strategy does.
     func joins(open: Bool) -> (from: [String], conditions: [String]) {
         var from: [String] = []
         var conditions: [String] = []
@@ -87,8 +91,10 @@ struct RuleSQL: Sendable {
         return open ? self.plain(column.facts.name) : self.closed(column.facts.name)
     }
 
-    /// That the row belongs to the pivot's group. A NULL group is one group: arrays compare NULL elements as equal, and
-    /// unlike `IS NOT DISTINCT FROM` they can be hashed.
+    /// That the row belongs to the pivot's group.
+    ///
+    /// A NULL group is one group: arrays compare NULL elements as equal, and unlike `IS NOT DISTINCT FROM` they can be
+    /// hashed.
     func sameGroup(open: Bool) -> [String] {
         self.resolved.group.indices.map { position in
             let value = self.groupValue(position, open: open)

@@ -11,15 +11,16 @@ package struct SQLText: Sendable {
 
     /// Binds a value and returns its placeholder, cast to `type`.
     ///
-    /// - Parameters:
-    ///   - value: in PostgreSQL's text format; nil is NULL.
-    ///   - type: a type name as `format_type` prints it, so already quoted where needed.
+    /// - `value`: in PostgreSQL's text format; nil is NULL.
+    /// - `type`: a type name as `format_type` prints it, so already quoted where needed.
     package mutating func bind(_ value: String?, as type: String) -> String {
         self.parameters.append(value)
         return "$\(self.parameters.count)::\(type)"
     }
 
-    package mutating func bind(_ value: Int, as type: String = "bigint") -> String { self.bind(String(value), as: type) }
+    package mutating func bind(_ value: Int, as type: String = "bigint") -> String {
+        self.bind(String(value), as: type)
+    }
 
     /// The finished statement.
     package func statement(_ text: String) -> PostgresStatement { PostgresStatement(text, self.parameters) }

@@ -16,13 +16,16 @@ struct StrategyChooser: Sendable {
         if let wanted = self.resolved.target.strategy {
             if let obstacle = obstacles[wanted] ?? nil {
                 throw PlanningError(
-                    "target \(self.resolved.target.name): strategy \(wanted.rawValue) is not possible: \(obstacle)")
+                    "target \(self.resolved.target.name): strategy \(wanted.rawValue) is not possible: \(obstacle)"
+                )
             }
             return StrategyChoice(strategy: wanted, reason: "the target asks for it")
         }
         // An id range reads every row like a block range does, and needs an index for it: it is for tables whose rows
         // have no usable TID.
-        let possible = Strategy.allCases.filter { (obstacles[$0] ?? nil) == nil && ($0 != .idRange || obstacles[.block] != .some(nil)) }
+        let possible = Strategy.allCases.filter {
+            (obstacles[$0] ?? nil) == nil && ($0 != .idRange || obstacles[.block] != .some(nil))
+        }
         guard let best = possible.min(by: { self.cost($0) < self.cost($1) }) else {
             let reasons = Strategy.allCases.compactMap { strategy in
                 (obstacles[strategy] ?? nil).map { "\(strategy.rawValue): \($0)" }
@@ -39,20 +42,25 @@ struct StrategyChooser: Sendable {
     func obstacle(to strategy: Strategy) -> String? {
         switch strategy {
         case .block:
-            return self.resolved.facts.isPlainHeap ? nil : "the table is partitioned or no heap, so block numbers name no single row"
+            return self.resolved.facts.isPlainHeap
+                ? nil : "the table is partitioned or no heap, so block numbers name no single row"
         case .window:
             guard let column = self.resolved.timeColumn else { return "the rule has no time column" }
             return self.resolved.facts.index(leading: [column.name]) == nil
                 ? "no index starts with \(column.name)" : nil
         case .idRange:
-            guard self.resolved.key.count == 1, self.resolved.key[0].isInteger else { return "the key is not one integer" }
-            return self.resolved.facts.index(leading: [self.resolved.key[0].name]) == nil ? "no index starts with the key" : nil
+            guard self.resolved.key.count == 1, self.resolved.key[0].isInteger else {
+                return "the key is not one integer"
+            }
+            return self.resolved.facts.index(leading: [self.resolved.key[0].name]) == nil
+                ? "no index starts with the key" : nil
         case .group:
             guard !self.resolved.group.isEmpty else { return "the rule has no keep_newest" }
             switch PivotQuery(self.resolved, terms: Self.anyTerms, namespace: "").method {
             case .skipScan, .joinedLookup: return nil
             default:
-                return "no index on (" + (self.resolved.group.map(\.facts.name) + self.resolved.order.map(\.name)).joined(separator: ", ")
+                return "no index on ("
+                    + (self.resolved.group.map(\.facts.name) + self.resolved.order.map(\.name)).joined(separator: ", ")
                     + ") over NOT NULL groups"
             }
         }
@@ -68,8 +76,10 @@ struct StrategyChooser: Sendable {
         case .window:
             let order = self.resolved.timeColumn?.correlation ?? 0
             return deleting + self.estimate.rows * (2 * CostModel.entry + CostModel.scattered * (1 - order * order))
-        case .idRange: return deleting + self.estimate.total * 2 * CostModel.entry + 2 * self.estimate.blocks * CostModel.block
-        case .group: return deleting + self.estimate.rows * (2 * CostModel.entry + CostModel.scattered) + self.estimate.blocks
+        case .idRange:
+            return deleting + self.estimate.total * 2 * CostModel.entry + 2 * self.estimate.blocks * CostModel.block
+        case .group:
+            return deleting + self.estimate.rows * (2 * CostModel.entry + CostModel.scattered) + self.estimate.blocks
         }
     }
 

@@ -63,7 +63,7 @@ package struct TransactionSettings: Sendable, Equatable {
 
     /// Sets them.
     ///
-    /// - Parameter expression: SQL to be returned as the first column.
+    /// - `expression`: SQL to be returned as the first column.
     package func statement(returning expression: String? = nil) -> PostgresStatement {
         var sql = SQLText()
         let calls = self.values.map { setting in

@@ -31,7 +31,9 @@ extension BatchRange {
         do { parts = try JSONDecoder().decode([String?].self, from: Data(text.utf8)) } catch { throw malformed }
         guard let kind = parts.first ?? nil else { throw malformed }
         let values = Array(parts.dropFirst())
-        func number(_ position: Int) -> Int? { values.indices.contains(position) ? values[position].flatMap(Int.init) : nil }
+        func number(_ position: Int) -> Int? {
+            values.indices.contains(position) ? values[position].flatMap(Int.init) : nil
+        }
         switch (kind, values.count) {
         case ("block", 2):
             guard let from = number(0), let to = number(1), from >= 0, to >= from else { throw malformed }
@@ -41,13 +43,17 @@ extension BatchRange {
         case ("group", 2), ("group", 4):
             guard let from = number(0), let to = number(1), to >= from else { throw malformed }
             self = .group(
-                from: from, to: to, slice: values.count == 4 ? Slice(from: values[2], to: values[3]) : nil)
+                from: from,
+                to: to,
+                slice: values.count == 4 ? Slice(from: values[2], to: values[3]) : nil
+            )
         case ("keys", 2...):
             guard let width = number(0), width > 0, (values.count - 1).isMultiple(of: width) else { throw malformed }
             let flat = values.dropFirst().compactMap { $0 }
             guard flat.count == values.count - 1 else { throw malformed }
             self = .keys(
-                stride(from: 0, to: flat.count, by: width).map { Array(flat[$0..<($0 + width)]) })
+                stride(from: 0, to: flat.count, by: width).map { Array(flat[$0..<($0 + width)]) }
+            )
         default: throw malformed
         }
     }

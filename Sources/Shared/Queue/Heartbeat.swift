@@ -1,10 +1,9 @@
 /// Runs `body` with a heartbeat beside it.
 ///
-/// - Parameters:
-///   - lease: how long one beat lasts; beats come three times as often.
-///   - beat: renews the lease; false when somebody else holds it now. An error counts as a beat that did not arrive: the
-///     lease is given up only when none has arrived for as long as it lasts.
-///   - body: cancelled when the lease is lost.
+/// - `lease`: how long one beat lasts; beats come three times as often.
+/// - `beat`: renews the lease; false when somebody else holds it now. An error counts as a beat that did not arrive: the
+///   lease is given up only when none has arrived for as long as it lasts.
+/// - `body`: cancelled when the lease is lost.
 /// - Throws: `LeaseLost`, or what `body` throws.
 package func withHeartbeat<Value: Sendable>(
     lease: Duration,

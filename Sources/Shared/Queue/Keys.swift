@@ -5,7 +5,9 @@ package struct Keys: Sendable, Hashable {
 
     package init(namespace: String) { self.prefix = "{\(namespace)}:" }
 
-    /// The stream of a priority. Entries: r run, b batch, a attempts used, u units, f first failure, v range.
+    /// The stream of a priority.
+    ///
+    /// Entries: r run, b batch, a attempts used, u units, f first failure, v range.
     package func stream(_ priority: Priority) -> String { "\(self.prefix)stream:\(priority.rawValue)" }
 
     /// Hash: a run's state and counters.

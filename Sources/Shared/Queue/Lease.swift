@@ -1,6 +1,8 @@
 import RedisClient
 
-/// A batch as its message names it. It never carries SQL; what may be deleted is in the ledger.
+/// A batch as its message names it.
+///
+/// It never carries SQL; what may be deleted is in the ledger.
 package struct BatchMessage: Sendable, Hashable {
     package var run: String
     /// `<plan generation>.<sequence>`.
@@ -37,7 +39,12 @@ package struct Lease: Sendable, Hashable {
         self.entry = entry
         self.token = token
         self.message = BatchMessage(
-            run: run, batch: batch, attempts: attempts, range: try BatchRange(encoded: range), units: units)
+            run: run,
+            batch: batch,
+            attempts: attempts,
+            range: try BatchRange(encoded: range),
+            units: units
+        )
     }
 }
 

@@ -2,7 +2,9 @@ import RedisClient
 
 /// Runs and their steps in the queue.
 extension Queue {
-    /// Makes a run known and ready to be planned. Idempotent: a run that is known stays as it is.
+    /// Makes a run known and ready to be planned.
+    ///
+    /// Idempotent: a run that is known stays as it is.
     package func create(_ run: RunRecord, generation: Int) async throws {
         let milliseconds = try await self.milliseconds(of: run)
         var fields: [String] = []
@@ -17,7 +19,10 @@ extension Queue {
         set("cutoff", run.cutoff)
         set("created_at", run.createdAt)
         _ = try await self.redis.evaluate(
-            QueueScripts.createRun, keys: [self.keys.prefix], arguments: [run.run, String(milliseconds)] + fields)
+            QueueScripts.createRun,
+            keys: [self.keys.prefix],
+            arguments: [run.run, String(milliseconds)] + fields
+        )
     }
 
     /// The run's creation in ms by the clock of Redis, which orders runs and forgets old ones.
@@ -59,15 +64,17 @@ extension Queue {
 
     private func step(_ step: StepLease, _ verb: String, _ ms: String, _ fields: [String] = []) async throws -> Bool {
         let reply = try await self.redis.evaluate(
-            QueueScripts.step, keys: [self.keys.prefix], arguments: [step.run, String(step.token), verb, ms] + fields)
+            QueueScripts.step,
+            keys: [self.keys.prefix],
+            arguments: [step.run, String(step.token), verb, ms] + fields
+        )
         return reply.int == 1
     }
 
     /// Appends at most 100 batches and moves the plan on, both or neither.
     ///
-    /// - Parameters:
-    ///   - cursor: the cursor that the chunk was planned from.
-    ///   - fields: of the run, to be set with it; must move the cursor.
+    /// - `cursor`: the cursor that the chunk was planned from.
+    /// - `fields`: of the run, to be set with it; must move the cursor.
     /// - Returns: how many batches of the run are open now; nil when the step was lost or the plan had moved on.
     package func append(
         _ batches: [(id: String, batch: PlannedBatch)],
@@ -78,10 +85,14 @@ extension Queue {
     ) async throws -> Int? {
         let arguments =
             [step.run, String(step.token), cursor, String(fields.count)]
-            + fields.flatMap { [$0.key, $0.value] } + batches.flatMap { [$0.id, String($0.batch.units), $0.batch.range.encoded] }
-        let open = try await self.redis.evaluate(
-            QueueScripts.append, keys: [self.keys.prefix, self.keys.stream(priority)], arguments: arguments
-        ).int ?? -1
+            + fields.flatMap { [$0.key, $0.value] }
+            + batches.flatMap { [$0.id, String($0.batch.units), $0.batch.range.encoded] }
+        let open =
+            try await self.redis.evaluate(
+                QueueScripts.append,
+                keys: [self.keys.prefix, self.keys.stream(priority)],
+                arguments: arguments
+            ).int ?? -1
         return open < 0 ? nil : open
     }
 
@@ -124,7 +135,9 @@ extension Queue {
 
     /// The ids of the latest runs, newest first.
     package func recentRuns(_ count: Int) async throws -> [String] {
-        (try await self.redis.send("ZREVRANGE", self.keys.runs, "0", String(count - 1)).array ?? []).compactMap(\.string)
+        (try await self.redis.send("ZREVRANGE", self.keys.runs, "0", String(count - 1)).array ?? []).compactMap(
+            \.string
+        )
     }
 
     /// How many workers have given a sign of life within `age`.

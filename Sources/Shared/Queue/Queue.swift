@@ -12,7 +12,9 @@ package struct Queue: Sendable {
         self.keys = Keys(namespace: namespace)
     }
 
-    /// Creates the streams and their consumer group. Idempotent.
+    /// Creates the streams and their consumer group.
+    ///
+    /// Idempotent.
     ///
     /// - Throws: `QueueError` for a server that is too old; `RedisError`.
     package func setup() async throws {
@@ -36,7 +38,9 @@ package struct Queue: Sendable {
         }
     }
 
-    /// 7.0.0 to 7.0.3 can be made to overflow their heap by XAUTOCLAIM (CVE-2022-31144). Valkey calls itself 7.2.4.
+    /// 7.0.0 to 7.0.3 can be made to overflow their heap by XAUTOCLAIM (CVE-2022-31144).
+    ///
+    /// Valkey calls itself 7.2.4.
     private static let oldestServer = [7, 0, 4]
 
     /// The streams, most urgent first.
@@ -94,19 +98,28 @@ package struct Queue: Sendable {
         for (stream, cursor) in reclaimed {
             requests.append(
                 .script(
-                    QueueScripts.reclaim, keys: [prefix, stream],
-                    arguments: [poll.consumer, poll.lease.milliseconds, cursor, String(max(poll.slots, 1))]))
+                    QueueScripts.reclaim,
+                    keys: [prefix, stream],
+                    arguments: [poll.consumer, poll.lease.milliseconds, cursor, String(max(poll.slots, 1))]
+                )
+            )
         }
         requests.append(
             .script(
-                QueueScripts.claim, keys: [prefix] + Self.preference(of: self.streams),
-                arguments: [poll.consumer, String(poll.slots)]))
+                QueueScripts.claim,
+                keys: [prefix] + Self.preference(of: self.streams),
+                arguments: [poll.consumer, String(poll.slots)]
+            )
+        )
         requests.append(
             .script(
-                QueueScripts.takeStep, keys: [prefix],
+                QueueScripts.takeStep,
+                keys: [prefix],
                 arguments: [
                     poll.consumer, poll.lease.milliseconds, String(poll.ahead.most), String(poll.ahead.unmeasured), "",
-                ]))
+                ]
+            )
+        )
         let replies = try await self.redis.pipeline(requests)
         var work = Work()
         if let due = try replies[0].get().array?.last?.int, due >= 0 { work.nextDue = due }
@@ -133,11 +146,12 @@ package struct Queue: Sendable {
 
     /// Counts a start of a redelivered batch; nil when the lease is lost.
     package func start(_ lease: Lease, consumer: String) async throws -> Int? {
-        let starts = try await self.redis.evaluate(
-            QueueScripts.start,
-            keys: [self.keys.prefix, lease.stream],
-            arguments: [consumer, lease.entry, String(lease.token), lease.message.run, lease.message.batch]
-        ).int ?? -1
+        let starts =
+            try await self.redis.evaluate(
+                QueueScripts.start,
+                keys: [self.keys.prefix, lease.stream],
+                arguments: [consumer, lease.entry, String(lease.token), lease.message.run, lease.message.batch]
+            ).int ?? -1
         return starts < 0 ? nil : starts
     }
 
@@ -145,7 +159,10 @@ package struct Queue: Sendable {
     package func beat(_ leases: [Lease], consumer: String) async throws -> [Bool] {
         let arguments = leases.flatMap { [$0.stream, $0.entry, String($0.token)] }
         let reply = try await self.redis.evaluate(
-            QueueScripts.beat, keys: [self.keys.prefix], arguments: [consumer] + arguments)
+            QueueScripts.beat,
+            keys: [self.keys.prefix],
+            arguments: [consumer] + arguments
+        )
         return (reply.array ?? []).map { $0.int == 1 }
     }
 
@@ -162,7 +179,10 @@ package struct Queue: Sendable {
             ]
         }
         let reply = try await self.redis.evaluate(
-            QueueScripts.ack, keys: [self.keys.prefix], arguments: [consumer] + arguments)
+            QueueScripts.ack,
+            keys: [self.keys.prefix],
+            arguments: [consumer] + arguments
+        )
         return (reply.array ?? []).map { $0.int == 1 }
     }
 
@@ -173,7 +193,9 @@ package struct Queue: Sendable {
         case dead(sqlState: String?, error: String)
     }
 
-    /// Gives a batch back. A repetition finds the lease lost, which is what it should be.
+    /// Gives a batch back.
+    ///
+    /// A repetition finds the lease lost, which is what it should be.
     package func fail(_ lease: Lease, _ failure: Failure, consumer: String) async throws {
         let parts: [String] =
             switch failure {
@@ -191,7 +213,10 @@ package struct Queue: Sendable {
     /// Forgets consumers and workers that have been silent for longer than `age`.
     package func reap(silentFor age: Duration) async throws {
         _ = try await self.redis.evaluate(
-            QueueScripts.reap, keys: [self.keys.prefix], arguments: [age.milliseconds])
+            QueueScripts.reap,
+            keys: [self.keys.prefix],
+            arguments: [age.milliseconds]
+        )
     }
 
     /// Removes a worker that stops.

@@ -19,7 +19,7 @@ enum QueueScripts {
     static let reap = script("reap", PackageResources.reap_lua)
     static let leave = script("leave", PackageResources.leave_lua)
 
-    /// - Parameter grows: whether Redis may refuse it when its memory is full. Everything else must go on then, or a full
+    /// - `grows`: whether Redis may refuse it when its memory is full. Everything else must go on then, or a full
     ///   queue could not drain.
     private static func script(_ name: String, _ source: [UInt8], grows: Bool = false) -> RedisScript {
         let common = String(decoding: PackageResources.common_lua, as: UTF8.self)

@@ -45,6 +45,9 @@ package struct RunContext: Sendable {
         target.schema = record.schema
         let facts = try await TableFacts.read(target, from: connection)
         return RunContext(
-            record: record, resolved: try ResolvedTarget(target, facts: facts), namespace: ledger.namespace)
+            record: record,
+            resolved: try ResolvedTarget(target, facts: facts),
+            namespace: ledger.namespace
+        )
     }
 }

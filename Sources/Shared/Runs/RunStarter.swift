@@ -35,7 +35,12 @@ package struct RunStarter: Sendable {
     ) async throws -> (run: RunRecord, isNew: Bool) {
         let terms = try await RunTerms.now(knobs: knobs, connection)
         let plan = try await Plan.make(
-            target, terms: terms, duration: self.configuration.batches.duration, fixedRows: batchRows, connection)
+            target,
+            terms: terms,
+            duration: self.configuration.batches.duration,
+            fixedRows: batchRows,
+            connection
+        )
         // A target that cannot be planned leaves nothing behind, not even the ledger.
         try await self.ledger.setup(connection)
         try await self.queue.setup()
@@ -55,7 +60,8 @@ package struct RunStarter: Sendable {
         guard record.knobs == knobs else {
             throw Refusal(
                 description: "target \(target.name) has an unfinished run \(record.run) with other knobs "
-                    + "(\(record.knobs.words)), asked for \(knobs.words); let it end or cancel it first")
+                    + "(\(record.knobs.words)), asked for \(knobs.words); let it end or cancel it first"
+            )
         }
         let generation = isNew ? 1 : try await self.ledger.generation(of: record.run, connection) + 1
         try await self.queue.create(record, generation: generation)

@@ -75,7 +75,7 @@ package struct RunStatus: Sendable, Equatable, Encodable {
 extension RunStatus {
     /// Reads a run's hash.
     ///
-    /// - Parameter now: the moment that rates are reckoned at while the run is not over.
+    /// - `now`: the moment that rates are reckoned at while the run is not over.
     /// - Throws: `QueueError` when the hash is none of ours.
     package init(fields: [String: String], now: Date = .now) throws(QueueError) {
         func text(_ name: String) -> String? { fields[name].flatMap { $0.isEmpty ? nil : $0 } }
@@ -85,7 +85,8 @@ extension RunStatus {
         else {
             throw .malformed(
                 "run \(fields["run"] ?? "without a name")",
-                accepted: "a state out of " + RunState.allCases.map(\.rawValue).joined(separator: ", "))
+                accepted: "a state out of " + RunState.allCases.map(\.rawValue).joined(separator: ", ")
+            )
         }
         self.run = run
         self.target = target
@@ -95,9 +96,17 @@ extension RunStatus {
         self.cutoff = text("cutoff").map(Moment.iso)
         self.rows = Rows(deleted: number("rows"), estimated: number("estimated"), cascaded: number("cascaded"))
         self.batches = Batches(
-            total: number("total"), queued: number("queued"), leased: number("leased"), delayed: number("delayed"),
-            parked: number("parked"), done: number("done"), dead: number("dead"), cancelled: number("cancelled"),
-            split: number("split"), redelivered: number("redelivered"))
+            total: number("total"),
+            queued: number("queued"),
+            leased: number("leased"),
+            delayed: number("delayed"),
+            parked: number("parked"),
+            done: number("done"),
+            dead: number("dead"),
+            cancelled: number("cancelled"),
+            split: number("split"),
+            redelivered: number("redelivered")
+        )
         let started = text("started_ms").flatMap(Double.init).map { Date(timeIntervalSince1970: $0 / 1_000) }
         self.createdAt = text("created_at").map(Moment.iso)
         self.startedAt = started.map { $0.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)) }
@@ -130,7 +139,9 @@ enum Moment {
     static func date(_ text: String) -> Date? {
         let parts = text.split(separator: ".")
         guard let whole = parts.first else { return nil }
-        let style = Date.ISO8601FormatStyle().year().month().day().dateTimeSeparator(.space).time(includingFractionalSeconds: false)
+        let style = Date.ISO8601FormatStyle().year().month().day().dateTimeSeparator(.space).time(
+            includingFractionalSeconds: false
+        )
         let date: Date
         do { date = try style.parse(String(whole)) } catch { return nil }
         let fraction = parts.dropFirst().first.flatMap { Double("0.\($0)") } ?? 0

@@ -2,7 +2,9 @@ package import Logging
 package import PostgresClient
 import RedisClient
 
-/// What every command is made of: configuration, catalogue, ledger and queue. Making it opens no connection.
+/// What every command is made of: configuration, catalogue, ledger and queue.
+///
+/// Making it opens no connection.
 package struct Services: Sendable {
     package let environment: Environment
     package let configuration: EbbConfiguration
@@ -44,7 +46,11 @@ package struct Services: Sendable {
     /// Runs steps of any run.
     package func stepRunner(_ queue: Queue) -> StepRunner {
         StepRunner(
-            ledger: self.ledger, queue: queue, catalog: self.catalog, configuration: self.configuration,
-            logger: self.logger)
+            ledger: self.ledger,
+            queue: queue,
+            catalog: self.catalog,
+            configuration: self.configuration,
+            logger: self.logger
+        )
     }
 }

@@ -23,10 +23,12 @@ extension StepRunner {
             var chunk: PlannedChunk?
             if var cursor = current {
                 if context.record.batchRows == nil {
-                    cursor.units = BatchSizing(
-                        after: cursor.units, measured: Self.measured(fields, cursor),
-                        target: self.configuration.batches.duration
-                    ).units
+                    cursor.units =
+                        BatchSizing(
+                            after: cursor.units,
+                            measured: Self.measured(fields, cursor),
+                            target: self.configuration.batches.duration
+                        ).units
                 }
                 chunk = try await planner.next(cursor, limit: Self.chunk)
             }
@@ -41,7 +43,12 @@ extension StepRunner {
                 changes["state"] = RunState.running.rawValue
             }
             let open = try await self.queue.append(
-                batches, of: lease, priority: context.record.priority, from: text, fields: changes)
+                batches,
+                of: lease,
+                priority: context.record.priority,
+                from: text,
+                fields: changes
+            )
             guard let open else { throw LeaseLost() }
             if isComplete || open >= Queue.ahead.most { return nil }
             fields = try await self.queue.fields(of: lease.run)
@@ -77,8 +84,10 @@ extension StepRunner {
 
     /// What the run's batches took so far, in the unit of the cursor; nil before the first, and when the cursor has changed
     /// over to blocks, for which nothing was measured.
-    private static func measured(_ fields: [String: String], _ cursor: PlanCursor?) -> (units: Int, duration: Duration)? {
-        guard let units = fields["units"].flatMap({ Int($0) }), let time = fields["microseconds"].flatMap({ Int64($0) }),
+    private static func measured(_ fields: [String: String], _ cursor: PlanCursor?) -> (units: Int, duration: Duration)?
+    {
+        guard let units = fields["units"].flatMap({ Int($0) }),
+            let time = fields["microseconds"].flatMap({ Int64($0) }),
             units > 0, cursor?.strategy.rawValue == fields["strategy"]
         else { return nil }
         return (units, .microseconds(time))

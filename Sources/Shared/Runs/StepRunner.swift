@@ -1,8 +1,9 @@
 package import Logging
 package import PostgresClient
 
-/// Does a run's own work: plan, verify, vacuum, reconcile. Whoever holds the lease of a step runs it: a worker, a waiting
-/// `enqueue`, `serve`.
+/// Does a run's own work: plan, verify, vacuum, reconcile.
+///
+/// Whoever holds the lease of a step runs it: a worker, a waiting `enqueue`, `serve`.
 package struct StepRunner: Sendable {
     let ledger: Ledger
     let queue: Queue
@@ -44,7 +45,11 @@ package struct StepRunner: Sendable {
 
     private func perform(_ lease: StepLease, _ connection: PostgresConnection) async throws {
         let context = try await RunContext.load(
-            lease.run, catalog: self.catalog, ledger: self.ledger, connection)
+            lease.run,
+            catalog: self.catalog,
+            ledger: self.ledger,
+            connection
+        )
         var step: StepLease.Step? = lease.step
         while let current = step {
             self.logger.log(.debug, "step", [.run: "\(lease.run)", .step: "\(current.rawValue)"])
@@ -76,14 +81,24 @@ package struct StepRunner: Sendable {
         let keepsNewest = context.resolved.target.rule.keepNewest != nil
         let pivots = keepsNewest ? try await self.ledger.pivotSet(lease.run, generation: generation, connection) : nil
         let verification = Verification(
-            statements: context.statements(generation: generation), ledger: self.ledger, pivots: pivots,
-            byKey: pass >= Self.blockPasses)
+            statements: context.statements(generation: generation),
+            ledger: self.ledger,
+            pivots: pivots,
+            byKey: pass >= Self.blockPasses
+        )
         let units = try await self.firstSize(context, connection).units
         let findings = try await verification.run(
-            context.record.strategy, unitsPerBatch: context.record.strategy == .block ? units : 128, connection)
+            context.record.strategy,
+            unitsPerBatch: context.record.strategy == .block ? units : 128,
+            connection
+        )
         if keepsNewest && (findings.needsPivots || pivots == nil) {
             let query = PivotQuery(
-                context.resolved, terms: context.record.terms, namespace: self.ledger.namespace, refining: generation)
+                context.resolved,
+                terms: context.record.terms,
+                namespace: self.ledger.namespace,
+                refining: generation
+            )
             _ = try await self.ledger.findPivots(query, generation: generation + 1, connection)
             guard try await self.queue.advance(lease, ["generation": String(generation + 1)]) else {
                 throw LeaseLost()
@@ -91,7 +106,8 @@ package struct StepRunner: Sendable {
             return .verify
         }
         guard !findings.leftovers.isEmpty else {
-            let next: StepLease.Step = self.configuration.vacuum && context.resolved.facts.isPlainHeap ? .vacuum : .reconcile
+            let next: StepLease.Step =
+                self.configuration.vacuum && context.resolved.facts.isPlainHeap ? .vacuum : .reconcile
             guard try await self.queue.advance(lease, ["step": next.rawValue]) else { throw LeaseLost() }
             return next
         }
@@ -99,8 +115,10 @@ package struct StepRunner: Sendable {
             try await self.ledger.copyPivots(lease.run, from: generation, to: generation + 1, connection)
         }
         self.logger.log(
-            .info, "leftovers found",
-            [.run: "\(lease.run)", .batches: "\(findings.leftovers.count)", .pass: "\(pass + 1)"])
+            .info,
+            "leftovers found",
+            [.run: "\(lease.run)", .batches: "\(findings.leftovers.count)", .pass: "\(pass + 1)"]
+        )
         let batches = findings.leftovers.enumerated().map { position, range in
             (id: "\(generation + 1).\(position + 1)", batch: PlannedBatch(range: range, units: 0))
         }
@@ -121,7 +139,9 @@ package struct StepRunner: Sendable {
     /// Leftovers are cut into blocks this many times; what still remains goes row by row, with attempts of its own.
     private static let blockPasses = 3
 
-    /// Vacuums what the run has emptied. A database that refuses does not make the run fail: every row is gone.
+    /// Vacuums what the run has emptied.
+    ///
+    /// A database that refuses does not make the run fail: every row is gone.
     private func vacuum(
         _ lease: StepLease,
         _ context: RunContext,
@@ -131,7 +151,8 @@ package struct StepRunner: Sendable {
         if rows > 0 {
             do {
                 let result = try await connection.query(
-                    "VACUUM (ANALYZE, TRUNCATE off) \(context.resolved.facts.name)")
+                    "VACUUM (ANALYZE, TRUNCATE off) \(context.resolved.facts.name)"
+                )
                 for notice in result.notices {
                     self.logger.log(.warning, "vacuum", [.run: "\(lease.run)", .error: "\(notice)"])
                 }
@@ -162,8 +183,10 @@ package struct StepRunner: Sendable {
             throw LeaseLost()
         }
         self.logger.log(
-            .info, "run over",
-            [.run: "\(lease.run)", .state: "\(state.rawValue)", .rows: "\(sum.rows)"])
+            .info,
+            "run over",
+            [.run: "\(lease.run)", .state: "\(state.rawValue)", .rows: "\(sum.rows)"]
+        )
         try await self.ledger.prune(retention: retention, connection)
     }
 
@@ -171,7 +194,10 @@ package struct StepRunner: Sendable {
     func firstSize(_ context: RunContext, _ connection: PostgresConnection) async throws -> BatchSizing {
         let estimate = try await Estimate.read(context.resolved, terms: context.record.terms, connection)
         return BatchSizing(
-            first: context.record.strategy, estimate: estimate, duration: self.configuration.batches.duration,
-            fixedRows: context.record.batchRows)
+            first: context.record.strategy,
+            estimate: estimate,
+            duration: self.configuration.batches.duration,
+            fixedRows: context.record.batchRows
+        )
     }
 }

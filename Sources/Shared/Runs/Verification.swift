@@ -30,7 +30,7 @@ package struct Verification: Sendable {
 
     /// Reads the table.
     ///
-    /// - Parameter strategy: how the run deleted; it is verified the same way.
+    /// - `strategy`: how the run deleted; it is verified the same way.
     func run(_ strategy: Strategy, unitsPerBatch: Int, _ connection: PostgresConnection) async throws -> Findings {
         let facts = self.statements.resolved.facts
         let chunks = self.ranges(strategy)
@@ -108,7 +108,10 @@ package struct Verification: Sendable {
             statement = self.statements.select(keys.joined(separator: ", "), range, suffix: "LIMIT \(limit)")
         } else {
             statement = self.statements.select(
-                "DISTINCT ((\(row).ctid::text::point)[0])::bigint AS block", range, suffix: "ORDER BY block LIMIT \(limit)")
+                "DISTINCT ((\(row).ctid::text::point)[0])::bigint AS block",
+                range,
+                suffix: "ORDER BY block LIMIT \(limit)"
+            )
         }
         let width = byKey ? self.statements.resolved.key.count : 1
         return try connection.run(statement.sql, statement.parameters).rows.map { found in

@@ -38,7 +38,8 @@ struct BatchExecutor: Sendable {
                 self.settings(for: message.range, counting: children),
                 PostgresStatement(
                     "INSERT INTO \(self.ledger.table("batch")) (run, batch, outcome) VALUES ($1, $2, 'done')",
-                    [message.run, message.batch]),
+                    [message.run, message.batch]
+                ),
                 delete,
             ])
             let rows = results[Position.delete].affectedRows
@@ -100,8 +101,10 @@ struct BatchExecutor: Sendable {
         return .settledBefore(outcome: try row.text(0), rows: row.int(1) ?? 0, cascaded: row.int(2) ?? 0)
     }
 
-    /// Writes into the ledger that a batch is given up on, before the queue hears of it: a late predecessor's insert then
-    /// conflicts and rolls back. A batch that was settled meanwhile stays settled.
+    /// Writes into the ledger that a batch is given up on, before the queue hears of it: a late predecessor's insert
+    /// then conflicts and rolls back.
+    ///
+    /// A batch that was settled meanwhile stays settled.
     ///
     /// - Returns: the outcome that the ledger has now.
     func giveUp(_ message: BatchMessage, _ connection: PostgresConnection) async throws -> Outcome {
@@ -110,7 +113,8 @@ struct BatchExecutor: Sendable {
             INSERT INTO \(self.ledger.table("batch")) (run, batch, outcome) VALUES ($1, $2, 'dead')
             ON CONFLICT DO NOTHING
             """,
-            [message.run, message.batch])
+            [message.run, message.batch]
+        )
         return try await self.settledBefore(message, connection)
     }
 }

@@ -7,7 +7,9 @@ actor ConnectionPool {
 
     init(_ configuration: PostgresConfiguration) { self.configuration = configuration }
 
-    /// Lends a connection for as long as `body` runs; opens one when none is idle. One that broke meanwhile is dropped.
+    /// Lends a connection for as long as `body` runs; opens one when none is idle.
+    ///
+    /// One that broke meanwhile is dropped.
     ///
     /// - Throws: `PostgresError` when none can be opened, or what `body` throws.
     func withConnection<Value: Sendable>(

@@ -20,7 +20,11 @@ actor RunContexts {
     func context(_ run: String, _ connection: PostgresConnection) async throws -> RunContext {
         if let context = self.known[run] { return context }
         let context = try await RunContext.load(
-            run, catalog: self.catalog, ledger: self.ledger, connection)
+            run,
+            catalog: self.catalog,
+            ledger: self.ledger,
+            connection
+        )
         if self.known.count >= Self.most { self.known.removeAll() }
         self.known[run] = context
         return context

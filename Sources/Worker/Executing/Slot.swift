@@ -35,7 +35,10 @@ struct Slot: Sendable {
             guard let starts = try await self.queue.start(lease, consumer: self.consumer) else { return .lost(lease) }
             if starts >= self.policy.limits.attempts {
                 return try await self.giveUp(
-                    lease, sqlState: nil, error: "it was started \(starts + 1) times and never ended")
+                    lease,
+                    sqlState: nil,
+                    error: "it was started \(starts + 1) times and never ended"
+                )
             }
         }
         return try await self.pool.withConnection { connection in
@@ -50,12 +53,19 @@ struct Slot: Sendable {
         case .deleted(let rows, let cascaded, let microseconds):
             return .done(
                 Settlement(
-                    lease: lease, rows: rows, cascaded: cascaded, isMeasured: true, microseconds: microseconds))
+                    lease: lease,
+                    rows: rows,
+                    cascaded: cascaded,
+                    isMeasured: true,
+                    microseconds: microseconds
+                )
+            )
         case .settledBefore("dead", _, _):
             return .failed(lease, .dead(sqlState: nil, error: "it was given up on before; the ledger says so"))
         case .settledBefore(_, let rows, let cascaded):
             return .done(
-                Settlement(lease: lease, rows: rows, cascaded: cascaded, isMeasured: false, microseconds: 0))
+                Settlement(lease: lease, rows: rows, cascaded: cascaded, isMeasured: false, microseconds: 0)
+            )
         case .predecessorAlive: return self.failure(self.policy.predecessorAlive, lease, sqlState: nil, error: "")
         }
     }

@@ -52,7 +52,12 @@ struct Fetcher {
         let reclaims = now >= self.nextReclaim
         let work = try await self.queue.poll(
             Queue.Poll(
-                consumer: self.consumer, lease: self.lease, slots: slots, reclaim: reclaims ? self.cursors : nil))
+                consumer: self.consumer,
+                lease: self.lease,
+                slots: slots,
+                reclaim: reclaims ? self.cursors : nil
+            )
+        )
         if reclaims {
             self.nextReclaim = now + min(Self.reclaimInterval, self.lease / 3)
             self.cursors.merge(work.cursors) { $1 }

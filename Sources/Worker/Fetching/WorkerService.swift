@@ -41,7 +41,10 @@ struct WorkerService: Service {
         )
         var fetcher = Fetcher(queue: self.queue, consumer: consumer, lease: configuration.leases.duration)
         self.services.logger.log(
-            .info, "worker started", [.consumer: "\(consumer)", .slots: "\(self.concurrency)"])
+            .info,
+            "worker started",
+            [.consumer: "\(consumer)", .slots: "\(self.concurrency)"]
+        )
         try await withThrowingTaskGroup(of: Event.self) { group in
             group.addTask {
                 do { try await gracefulShutdown() } catch is CancellationError {}
@@ -70,7 +73,8 @@ struct WorkerService: Service {
                     if running == 0 && self.drains { isDrained = await self.isDrained() }
                     if isDrained { break }
                     if !hasTimer {
-                        let pause = running > 0 ? min(Self.busyPause, configuration.poll.interval) : configuration.poll.interval
+                        let pause =
+                            running > 0 ? min(Self.busyPause, configuration.poll.interval) : configuration.poll.interval
                         group.addTask {
                             do { try await Task.sleep(for: pause) } catch is CancellationError {}
                             return .timer
@@ -118,8 +122,10 @@ struct WorkerService: Service {
         } catch is CancellationError {
         } catch {
             self.services.logger.log(
-                .warning, "step failed",
-                [.run: "\(step.run)", .step: "\(step.step.rawValue)", .error: "\(error)"])
+                .warning,
+                "step failed",
+                [.run: "\(step.run)", .step: "\(step.step.rawValue)", .error: "\(error)"]
+            )
         }
         return .stepEnded
     }

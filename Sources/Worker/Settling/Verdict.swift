@@ -24,9 +24,8 @@ struct FailurePolicy: Sendable {
         case giveUp
     }
 
-    /// - Parameters:
-    ///   - attempts: used before this one.
-    ///   - random: a number between 0 and 1, for the jitter.
+    /// - `attempts`: used before this one.
+    /// - `random`: a number between 0 and 1, for the jitter.
     func decide(_ error: any Error, attempts: Int, random: Double = .random(in: 0...1)) -> Decision {
         switch error {
         case is CancellationError: return .release(after: .zero)
