@@ -1,0 +1,27 @@
+# Every target is one script or one command; arguments go through ARGS, e.g. make test ARGS="--filter RedisClientTests".
+
+.PHONY: help demo test lint build release bench clean
+
+help:  ## print this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
+
+demo:  ## clean two million rows of a private Distr-shaped database (KEEP=1 keeps the servers)
+	@deploy/demo
+
+test:  ## run all tests on private servers
+	@deploy/test $(ARGS)
+
+lint:  ## check format and rules of style
+	@deploy/lint
+
+build:  ## debug build of everything
+	@deploy/install && swift build
+
+release:  ## optimised producer and worker in .build/release
+	@deploy/install && swift build -c release --product producer && swift build -c release --product worker
+
+bench:  ## compare with a plain DELETE (ROWS=5000000 PAIRS=3 by default; see Benchmarks/README.md)
+	@Benchmarks/deletion
+
+clean:  ## remove what was built
+	rm -rf .build
