@@ -144,10 +144,11 @@ package struct ChunkPlanner: Sendable {
         var sql = SQLText()
         let start = sql.bind(value, as: column.type)
         let limit = column.limit.map { " AND \(column.name) < \(sql.bind($0, as: column.type))" } ?? ""
+        let most = sql.bind(cursor.units * 4 + 1)
         let statement = sql.statement(
             """
             SELECT (SELECT count(*) FROM (SELECT FROM \(self.statements.resolved.facts.name)
-                                          WHERE \(column.name) = \(start) LIMIT \(sql.bind(cursor.units * 4 + 1))) AS tied),
+                                          WHERE \(column.name) = \(start) LIMIT \(most)) AS tied),
                    (SELECT min(\(column.name))::\(column.type)::text FROM \(self.statements.resolved.facts.name)
                     WHERE \(column.name) > \(start)\(limit))
             """

@@ -68,13 +68,14 @@ package struct RangeStatement: Sendable {
         let range = BatchRange.group(from: ordinals.lowerBound, to: ordinals.upperBound, slice: nil)
         let (with, from, conditions) = self.parts(range, pivots: nil, &sql)
         let tables = ["\(self.resolved.facts.name) AS \(RuleSQL.row)"] + from.filter { $0 != RuleSQL.pivot }
+        let most = sql.bind(limit)
         return sql.statement(
             """
             \(with)SELECT \(RuleSQL.pivot).ordinal, counted.rows
             FROM \(RuleSQL.pivot) CROSS JOIN LATERAL (
               SELECT count(*) AS rows FROM (
                 SELECT FROM \(tables.joined(separator: ", "))
-                WHERE \(conditions.joined(separator: " AND ")) LIMIT \(sql.bind(limit))) AS expired) AS counted
+                WHERE \(conditions.joined(separator: " AND ")) LIMIT \(most)) AS expired) AS counted
             WHERE counted.rows > 0
             """
         )
