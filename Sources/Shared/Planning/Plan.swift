@@ -69,15 +69,17 @@ extension Estimate {
     ) async throws -> Estimate {
         let facts = resolved.facts
         let rule = RuleSQL(resolved: resolved, terms: terms)
+        // The table goes by its own name, as the operator's condition may call it.
+        let alias = SQLText.quoted(facts.table)
         var sql = SQLText()
         var conditions: [String] = []
         if let limit = rule.timeLimit() {
-            conditions.append("\(rule.plain(limit.column.name)) < \(sql.bind(limit.value, as: limit.type))")
+            conditions.append("\(rule.plain(limit.column.name, of: alias)) < \(sql.bind(limit.value, as: limit.type))")
         }
         if let condition = resolved.target.rule.where { conditions.append("(\(condition)\n)") }
         var rows = facts.rows
         if !conditions.isEmpty {
-            let table = "\(facts.name) AS \(RuleSQL.row)"
+            let table = "\(facts.name) AS \(alias)"
             let statement = sql.statement(
                 "EXPLAIN (FORMAT JSON) SELECT FROM \(table) WHERE \(conditions.joined(separator: " AND "))"
             )
