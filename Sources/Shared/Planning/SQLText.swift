@@ -23,7 +23,10 @@ package struct SQLText: Sendable {
     }
 
     /// The finished statement.
-    package func statement(_ text: String) -> PostgresStatement { PostgresStatement(text, self.parameters) }
+    ///
+    /// Mutating although it changes nothing: otherwise `sql.statement("… \(sql.bind(x, as: "text"))")` would compile, copy the
+    /// parameters first and lose `x`.
+    package mutating func statement(_ text: String) -> PostgresStatement { PostgresStatement(text, self.parameters) }
 
     /// A name as a quoted identifier.
     package static func quoted(_ name: String) -> String {
