@@ -1,0 +1,30 @@
+import Foundation
+
+/// The real servers that tests need; they fail without them and never skip.
+package enum TestServers {
+    package static func databaseURL() throws -> String {
+        try self.value("EBB_TEST_DATABASE_URL", "the PostgreSQL database that tests use")
+    }
+
+    package static func redisURL() throws -> String { try self.value("EBB_TEST_REDIS_URL", "the Redis that tests use") }
+
+    private static func value(_ name: String, _ what: String) throws -> String {
+        guard let value = ProcessInfo.processInfo.environment[name], !value.isEmpty else {
+            throw UnexpectedState("\(name) is not set: give the URL of \(what); make test sets it")
+        }
+        return value
+    }
+
+    /// The database with session settings, which every session starts with.
+    static func databaseURL(settings: [(name: String, value: String)]) throws -> String {
+        let url = try self.databaseURL()
+        // In `options`, a space ends an argument and a backslash takes its meaning away.
+        let options = settings.map { "-c \($0.name)=\($0.value.replacing(" ", with: "\\ "))" }.joined(separator: " ")
+        guard url.contains("://") else { return "\(url) options='\(options.replacing("\\", with: "\\\\"))'" }
+        let allowed = CharacterSet.alphanumerics
+        guard let encoded = options.addingPercentEncoding(withAllowedCharacters: allowed) else {
+            throw UnexpectedState("session settings cannot be written into a URL")
+        }
+        return url + (url.contains("?") ? "&" : "?") + "options=" + encoded
+    }
+}

@@ -1,0 +1,74 @@
+import Foundation
+import PostgresClient
+import RedisClient
+import Shared
+
+/// Lends a test bed, and removes its schemas and keys afterwards, also when `body` throws.
+///
+/// - Parameters:
+///   - targets: YAML, the entries of `targets`, indented by two.
+///   - settings: YAML, further keys of the configuration file.
+///   - variables: environment variables that the configuration may read.
+///   - session: settings that each session starts with, such as a time zone.
+package func withTestBed<Result>(
+    targets: String = "",
+    settings: String = "",
+    variables: [String: String] = [:],
+    session: [(name: String, value: String)] = [],
+    _ body: (TestBed) async throws -> Result
+) async throws -> Result {
+    let namespace = "t" + String(UInt64.random(in: .min ... .max), radix: 36)
+    let schema = "tables_" + namespace
+    let url = try TestServers.databaseURL(settings: [(name: "search_path", value: schema)] + session)
+    let file = FileManager.default.temporaryDirectory.appending(path: "ebb-\(namespace).yaml")
+    let yaml = settings + "\n" + (targets.isEmpty ? "" : "targets:\n" + targets + "\n")
+    try Data(yaml.utf8).write(to: file)
+    defer {
+        do { try FileManager.default.removeItem(at: file) } catch { print("\(file.path()) is left behind: \(error)") }
+    }
+    let environment = Environment(
+        [
+            "DATABASE_URL": url, "REDIS_URL": try TestServers.redisURL(), "EBB_NAMESPACE": namespace,
+            "EBB_CONFIG": file.path(), "EBB_LOG_LEVEL": "error",
+        ].merging(variables) { $1 }
+    )
+    let services = try Services(environment: environment, label: "ebb.test")
+    let connection = try await services.connectPostgres(as: "ebb test")
+    let queue = try services.queue()
+    let bed = TestBed(
+        namespace: namespace,
+        schema: schema,
+        services: services,
+        connection: connection,
+        queue: queue
+    )
+    let result: Swift.Result<Result, any Error>
+    do {
+        try await bed.run("CREATE SCHEMA \(SQLText.quoted(schema))")
+        result = .success(try await body(bed))
+    } catch {
+        result = .failure(error)
+    }
+    await connection.close()
+    do {
+        // Also when the test was cancelled, and whatever it did to its connections.
+        try await Task { try await removeTraces(of: bed, url: url) }.value
+    } catch {
+        if case .success = result { throw error }
+    }
+    await queue.close()
+    return try result.get()
+}
+
+private func removeTraces(of bed: TestBed, url: String) async throws {
+    let cleaner = try await PostgresConnection.connect(
+        PostgresConfiguration(url: url, applicationName: "ebb test clean-up")
+    )
+    for schema in [bed.schema, bed.namespace] {
+        _ = try await cleaner.query("DROP SCHEMA IF EXISTS \(SQLText.quoted(schema)) CASCADE")
+    }
+    await cleaner.close()
+    for key in try await bed.queue.redis.send("KEYS", "{\(bed.namespace)}:*").array ?? [] {
+        if let key = key.string { _ = try await bed.queue.redis.send("UNLINK", key) }
+    }
+}

@@ -1,0 +1,57 @@
+import Shared
+import TestSupport
+import Testing
+
+@testable import Worker
+
+extension TestBed {
+    /// Works with the real worker until no run is left to work on.
+    ///
+    /// - Throws: `UnexpectedState` with what the queue knows when that does not come about.
+    func work(slots: Int = 2, within limit: Duration = .seconds(15)) async throws {
+        let worker = WorkerService(services: self.services, queue: self.queue, concurrency: slots, drains: true)
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await worker.run()
+                return true
+            }
+            group.addTask {
+                try await Task.sleep(for: limit)
+                return false
+            }
+            let isDrained = try await group.next() ?? false
+            var stuck: [[String: String]] = []
+            if !isDrained {
+                for run in try await self.queue.activeRuns() { stuck.append(try await self.queue.fields(of: run)) }
+            }
+            group.cancelAll()
+            // The worker gives back what it holds before it ends.
+            while await group.nextResult() != nil {}
+            if !isDrained { throw UnexpectedState("not drained within \(limit): \(stuck)") }
+        }
+    }
+
+    /// Runs targets one after the other, from creation to the end.
+    @discardableResult
+    func drain(_ targets: String..., batchRows: Int? = nil) async throws -> [RunOutcome] {
+        var outcomes: [RunOutcome] = []
+        for target in targets {
+            let record = try await self.start(target, batchRows: batchRows)
+            try await self.work()
+            outcomes.append(try await self.outcome(of: record.run))
+        }
+        return outcomes
+    }
+}
+
+/// Checks what holds for every run that ended well: state, figures, nothing left behind.
+func expectFinished(_ outcome: RunOutcome, rows: Int, sourceLocation: SourceLocation = #_sourceLocation) {
+    #expect(outcome.state == "finished", "\(outcome.fields)", sourceLocation: sourceLocation)
+    #expect(outcome.ledgerState == "finished", sourceLocation: sourceLocation)
+    #expect(outcome.count("rows") == rows, "rows in Redis", sourceLocation: sourceLocation)
+    #expect(outcome.ledgerRows == rows, "rows in ebb.run", sourceLocation: sourceLocation)
+    #expect(outcome.batchRows == rows, "sum over ebb.batch", sourceLocation: sourceLocation)
+    #expect(outcome.count("cascaded") == outcome.batchCascaded, sourceLocation: sourceLocation)
+    #expect(outcome.ledgerCascaded == outcome.batchCascaded, sourceLocation: sourceLocation)
+    #expect(outcome.unrest == [], sourceLocation: sourceLocation)
+}
