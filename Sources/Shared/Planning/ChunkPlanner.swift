@@ -87,7 +87,8 @@ package struct ChunkPlanner: Sendable {
         let statement = sql.statement(
             "SELECT min(\(column.name))::\(column.type)::text FROM \(self.statements.resolved.facts.name) \(limit)"
         )
-        return try await self.connection.query(statement.sql, statement.parameters).rows.first?[0]
+        // The text goes back into statements that read it under these settings.
+        return try await self.pinned(statement).first?[0]
     }
 
     private func range(_ strategy: Strategy, _ from: String, _ to: String?) -> BatchRange {
