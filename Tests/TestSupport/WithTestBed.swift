@@ -17,6 +17,32 @@ package func withTestBed<Result>(
     session: [(name: String, value: String)] = [],
     _ body: (TestBed) async throws -> Result
 ) async throws -> Result {
+    await Gate.beds.enter()
+    let result: Swift.Result<Result, any Error>
+    do {
+        result = .success(
+            try await withUngatedTestBed(
+                targets: targets,
+                settings: settings,
+                variables: variables,
+                session: session,
+                body
+            )
+        )
+    } catch {
+        result = .failure(error)
+    }
+    await Gate.beds.leave()
+    return try result.get()
+}
+
+private func withUngatedTestBed<Result>(
+    targets: String,
+    settings: String,
+    variables: [String: String],
+    session: [(name: String, value: String)],
+    _ body: (TestBed) async throws -> Result
+) async throws -> Result {
     let namespace = "t" + String(UInt64.random(in: .min ... .max), radix: 36)
     let schema = "tables_" + namespace
     let url = try TestServers.databaseURL(settings: [(name: "search_path", value: schema)] + session)
