@@ -9,8 +9,11 @@ for s = 2, #KEYS do
     if not reply then break end
     for _, entry in ipairs(reply[1][2]) do
       local f = fields(entry)
-      local state = redis.call('HGET', run_key(f.r), 'state')
-      if not state then
+      local state = is_batch(f) and redis.call('HGET', run_key(f.r), 'state')
+      if not is_batch(f) then
+        drop(KEYS[s], entry[1])
+        out[#out + 1] = {KEYS[s], entry[1]}
+      elseif not state then
         drop(KEYS[s], entry[1])
       elseif state == 'cancelled' or state == 'failed' then
         drop(KEYS[s], entry[1])

@@ -29,6 +29,9 @@ local function fields(entry)
   return f
 end
 
+-- Whether an entry's fields are all there; what is not ours is dropped and reported by its stream and entry id alone.
+local function is_batch(f) return f.r and f.b and f.a and f.u and f.f and f.v end
+
 -- Moves n batches of a run from one state to another; '' is outside.
 local function move(run, from, to, n)
   local key = run_key(run)

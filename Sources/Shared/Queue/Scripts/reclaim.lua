@@ -6,7 +6,10 @@ local reply = redis.call('XAUTOCLAIM', KEYS[2], group, ARGV[1], ARGV[2], ARGV[3]
 local out = {}
 for _, entry in ipairs(reply[2]) do
   local f = fields(entry)
-  if redis.call('EXISTS', run_key(f.r)) == 0 then
+  if not is_batch(f) then
+    drop(KEYS[2], entry[1])
+    out[#out + 1] = {KEYS[2], entry[1]}
+  elseif redis.call('EXISTS', run_key(f.r)) == 0 then
     drop(KEYS[2], entry[1])
   else
     redis.call('HINCRBY', run_key(f.r), 'redelivered', 1)
