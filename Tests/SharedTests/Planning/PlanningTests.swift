@@ -1,0 +1,135 @@
+import TestSupport
+import Testing
+
+@testable import Shared
+
+/// What the planner chooses, and what it refuses in which words.
+@Suite(.timeLimit(.minutes(2))) struct PlanningTests {
+    private func plan(_ fields: String, _ setup: [String]) async throws -> Plan {
+        try await withTestBed(targets: "  Target: {table: events, key: id, \(fields)}") { bed in
+            for statement in setup { try await bed.run(statement) }
+            guard case .on(let knobs) = try bed.target().resolveKnobs(environment: bed.services.environment) else {
+                throw UnexpectedState("the target is off")
+            }
+            return try await Plan.make(
+                bed.target(),
+                terms: RunTerms.now(knobs: knobs, bed.connection),
+                duration: .milliseconds(250),
+                fixedRows: nil,
+                bed.connection
+            )
+        }
+    }
+
+    private static let age = "max_age: {column: created_at, age: 1d}"
+    private static let newest = "keep_newest: {count: 1, per: [device], order: [created_at]}"
+
+    /// 50,000 rows, of which about one in `one` is expired.
+    private static func table(_ one: Int, order: String = "n", then index: String...) -> [String] {
+        [
+            "CREATE TABLE events (id bigint PRIMARY KEY, device integer NOT NULL, created_at timestamp, payload text)",
+            """
+            INSERT INTO events
+            SELECT n, n % 50, now() AT TIME ZONE 'UTC' - CASE WHEN n % \(one) = 0 THEN interval '3 days' ELSE '0' END
+              - n * interval '1 second', repeat('x', 80) FROM generate_series(1, 50000) AS n ORDER BY \(order)
+            """,
+        ] + index + ["ANALYZE events"]
+    }
+
+    private static let byTime = "CREATE INDEX ON events (created_at)"
+    private static let byGroup = "CREATE INDEX ON events (device, created_at)"
+
+    @Test func `dense matches are cut by blocks`() async throws {
+        let plan = try await self.plan("\(Self.age), \(Self.newest)", Self.table(1, then: Self.byTime, Self.byGroup))
+        #expect(plan.choice.strategy == .block)
+        #expect(plan.choice.reason.contains("rows are expected to be expired"))
+        #expect((49_000...51_000).contains(plan.estimatedRows))
+    }
+
+    @Test func `sparse matches are cut by an index on time`() async throws {
+        let plan = try await self.plan(Self.age, Self.table(5_000, then: Self.byTime))
+        #expect(plan.choice.strategy == .window)
+        #expect(plan.choice.reason.contains("the index on created_at"))
+    }
+
+    @Test func `sparse matches are cut by groups when only their index is there`() async throws {
+        let plan = try await self.plan("\(Self.age), \(Self.newest)", Self.table(5_000, then: Self.byGroup))
+        #expect(plan.choice.strategy == .group)
+        #expect(plan.choice.reason.contains("the index by group and order"))
+    }
+
+    @Test func `without any index every block is read once`() async throws {
+        let plan = try await self.plan("\(Self.age), \(Self.newest)", Self.table(5_000))
+        #expect(plan.choice.strategy == .block)
+        #expect(plan.choice.reason.contains("no index fits"))
+    }
+
+    private static func partitioned(_ key: String, _ index: String...) -> [String] {
+        [
+            "CREATE TABLE events (id \(key) PRIMARY KEY, device integer NOT NULL, created_at timestamp) PARTITION BY HASH (id)",
+            "CREATE TABLE events_0 PARTITION OF events FOR VALUES WITH (MODULUS 2, REMAINDER 0)",
+            "CREATE TABLE events_1 PARTITION OF events FOR VALUES WITH (MODULUS 2, REMAINDER 1)",
+        ] + index
+    }
+
+    @Test func `a partitioned table is cut by its key or its time, not by blocks`() async throws {
+        #expect(try await self.plan(Self.age, Self.partitioned("bigint")).choice.strategy == .idRange)
+        #expect(try await self.plan(Self.age, Self.partitioned("uuid", Self.byTime)).choice.strategy == .window)
+        let error = await #expect(throws: PlanningError.self) {
+            try await self.plan(Self.age, Self.partitioned("uuid"))
+        }
+        #expect(error?.description.contains("no strategy can cut") == true, "\(String(describing: error))")
+    }
+
+    /// A target that cannot be planned, and a piece of the sentence that says so.
+    struct Refusal: Sendable {
+        var fields: String
+        var create: String
+        var sentence: String
+    }
+
+    @Test(arguments: [
+        Refusal(
+            fields: "where: 'true'",
+            create: "CREATE TABLE other (id integer)",
+            sentence: #"table "events" does not exist in this database"#
+        ),
+        Refusal(
+            fields: "where: 'true'",
+            create: "CREATE VIEW events AS SELECT 1 AS id",
+            sentence: #""events" is not an ordinary or partitioned table"#
+        ),
+        Refusal(
+            fields: "max_age: {column: create_at, age: 1d}",
+            create: "CREATE TABLE events (id integer PRIMARY KEY, created_at timestamp)",
+            sentence: #"has no column "create_at"; did you mean created_at?"#
+        ),
+        Refusal(
+            fields: "where: 'true'",
+            create: "CREATE TABLE events (id integer)",
+            sentence: #"key ("id") of "#
+        ),
+        Refusal(
+            fields: "where: 'true'",
+            create: "CREATE TABLE events (id integer, CONSTRAINT c EXCLUDE USING btree (id WITH =))",
+            sentence: "has no unique index"
+        ),
+        Refusal(
+            fields: "expires_at: e",
+            create: "CREATE TABLE events (id integer PRIMARY KEY, e integer)",
+            sentence: #"expires_at column "e" has type integer; accepted: timestamp, timestamptz, date"#
+        ),
+        Refusal(
+            fields: "max_age: {column: t, age: 1d}, strategy: window",
+            create: "CREATE TABLE events (id integer PRIMARY KEY, t timestamp)",
+            sentence: "strategy window is not possible: no index starts with t"
+        ),
+    ])
+    func `what cannot be planned is refused in one sentence`(_ refusal: Refusal) async throws {
+        let error = await #expect(throws: PlanningError.self) {
+            try await self.plan(refusal.fields, [refusal.create])
+        }
+        let sentence = error?.description ?? ""
+        #expect(sentence.hasPrefix("target Target: ") && sentence.contains(refusal.sentence), "\(sentence)")
+    }
+}
