@@ -220,9 +220,14 @@ package struct ChunkPlanner: Sendable {
         while batches.count < min(limit, Self.hops) {
             let statement = self.statements.sliceBoundary(ordinal, from: from, offset: cursor.units)
             let range = BatchRange.group(from: ordinal, to: ordinal + 1, slice: .init(from: from, to: nil))
-            let boundary = try await self.pinned(statement, as: range).first?[0]
-            guard let boundary, boundary != from else {
-                // The end of the group, or one value with more rows than a batch: either way one batch takes the rest.
+            var boundary = try await self.pinned(statement, as: range).first?[0]
+            if let value = boundary, value == from {
+                // One value with more rows than a batch: it goes alone, whatever its size.
+                let following = self.statements.sliceAfter(ordinal, value)
+                boundary = try await self.pinned(following, as: range).first?[0]
+            }
+            guard let boundary else {
+                // The end of the group.
                 batches.append(PlannedBatch(range: range, units: 0))
                 return self.chunk(
                     batches,

@@ -91,6 +91,20 @@ package struct RangeStatement: Sendable {
         )
     }
 
+    /// The smallest value of the first order column above `value` among a group's expired rows; NULL for none.
+    func sliceAfter(_ ordinal: Int, _ value: String) -> PostgresStatement {
+        var sql = SQLText()
+        let range = BatchRange.group(from: ordinal, to: ordinal + 1, slice: .init(from: value, to: nil))
+        let (with, from, conditions) = self.parts(range, pivots: nil, &sql)
+        let column = "\(RuleSQL.row).\(SQLText.quoted(self.resolved.order[0].name))"
+        let above = "\(column) > \(sql.bind(value, as: self.resolved.order[0].type))"
+        let tables = ["\(self.resolved.facts.name) AS \(RuleSQL.row)"] + from
+        return sql.statement(
+            "\(with)SELECT min(\(column))::text FROM \(tables.joined(separator: ", "))"
+                + "\nWHERE " + (conditions + [above]).joined(separator: "\n  AND ")
+        )
+    }
+
     /// Selects from the expired rows of a range.
     func select(_ output: String, _ range: BatchRange, suffix: String) -> PostgresStatement {
         var sql = SQLText()
