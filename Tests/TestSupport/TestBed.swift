@@ -80,7 +80,7 @@ package struct UnexpectedState: Error, CustomStringConvertible {
 
 /// Polls until `condition` holds.
 ///
-/// - Throws: `UnexpectedState` when it does not within the time, or what `condition` throws.
+/// Throws `UnexpectedState` when it does not within the time, or what `condition` throws.
 package func eventually(
     _ what: String,
     within limit: Duration = .seconds(30),

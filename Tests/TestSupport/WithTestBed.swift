@@ -5,11 +5,10 @@ import Shared
 
 /// Lends a test bed, and removes its schemas and keys afterwards, also when `body` throws.
 ///
-/// - Parameters:
-///   - targets: YAML, the entries of `targets`, indented by two.
-///   - settings: YAML, further keys of the configuration file.
-///   - variables: environment variables that the configuration may read.
-///   - session: settings that each session starts with, such as a time zone.
+/// - `targets`: YAML, the entries of `targets`, indented by two.
+/// - `settings`: YAML, further keys of the configuration file.
+/// - `variables`: environment variables that the configuration may read.
+/// - `session`: settings that each session starts with, such as a time zone.
 package func withTestBed<Result>(
     targets: String = "",
     settings: String = "",

@@ -8,7 +8,9 @@ import Testing
 ///
 /// Every row has a role: `keep` is never expired while the run lasts, `gone` always is, `free` may be either.
 @Suite(.timeLimit(.minutes(5))) struct ConcurrentChangeTests {
-    /// Even devices have only old rows, of which the newest stays. Odd ones have two young rows: `free` is the pivot's
+    /// Even devices have only old rows, of which the newest stays.
+    ///
+    /// Odd ones have two young rows: `free` is the pivot's
     /// witness and is taken away while the run goes on, `keep` takes its place.
     private static let setup = [
         "CREATE TABLE events (id bigint PRIMARY KEY, device integer NOT NULL, created_at timestamp, role text, payload text)",
@@ -73,7 +75,7 @@ private final class Changes: Sendable {
     private let changed = Atomic(0)
     private let nextID = Atomic(1_000_000)
 
-    /// - Parameter started: how many rows there are before any change.
+    /// - `started`: how many rows there are before any change.
     init(bed: TestBed, started: Int) {
         self.bed = bed
         self.rows = Atomic(started)
