@@ -38,10 +38,7 @@ package struct PivotQuery: Sendable {
     private static func method(for resolved: ResolvedTarget) -> Method {
         let order = resolved.order.map(\.name)
         if resolved.group.allSatisfy({ $0.join == nil }) {
-            let names = resolved.group.map(\.facts.name)
-            if resolved.group.allSatisfy(\.facts.isNotNull),
-                resolved.facts.index(leading: names, following: order) != nil
-            {
+            if resolved.group.allSatisfy(\.facts.isNotNull), resolved.groupIndex != nil {
                 return .skipScan
             }
         } else if resolved.group.allSatisfy({ $0.join != nil }),
@@ -100,11 +97,13 @@ package struct PivotQuery: Sendable {
 
         switch self.method {
         case .skipScan:
-            let names = self.resolved.group.map { rule.plain($0.facts.name) }
-            let list = zip(names, self.resolved.group.indices).map { "\($0) AS g\($1 + 1)" }.joined(separator: ", ")
+            // In the index's order, which may not be the rule's.
+            let positions = self.resolved.skipScanOrder
+            let names = positions.map { rule.plain(self.resolved.group[$0].facts.name) }
+            let list = zip(names, positions).map { "\($0) AS g\($1 + 1)" }.joined(separator: ", ")
             let sorted = names.joined(separator: ", ")
-            let previous = self.resolved.group.indices.map { "seen.g\($0 + 1)" }.joined(separator: ", ")
-            let same = zip(names, self.resolved.group.indices).map { "\($0) = seen.g\($1 + 1)" }
+            let previous = positions.map { "seen.g\($0 + 1)" }.joined(separator: ", ")
+            let same = zip(names, positions).map { "\($0) = seen.g\($1 + 1)" }
             return """
                 RECURSIVE seen AS (
                   (SELECT \(list) FROM \(table) ORDER BY \(sorted) LIMIT 1)
@@ -153,6 +152,20 @@ package struct PivotQuery: Sendable {
 }
 
 extension ResolvedTarget {
+    /// The index that leads from group to group and, inside one, from its newest row to its oldest.
+    var groupIndex: IndexFacts? {
+        self.facts.index(leading: self.group.map(\.facts.name), following: self.order.map(\.name))
+    }
+
+    /// The positions of the group's columns in the order that `groupIndex` has them.
+    var skipScanOrder: [Int] {
+        let columns = self.groupIndex?.columns ?? []
+        return self.group.indices.sorted { left, right in
+            let places = [left, right].map { columns.firstIndex(of: self.group[$0].facts.name) ?? columns.endIndex }
+            return places[0] < places[1]
+        }
+    }
+
     /// The target's own columns that its joins compare.
     var ownJoinColumns: [String] {
         let sides = self.target.joins.flatMap(\.conditions).flatMap { [$0.left, $0.right] }

@@ -99,7 +99,7 @@ struct RuleSQL: Sendable {
         self.resolved.group.indices.map { position in
             let value = self.groupValue(position, open: open)
             let pivot = "\(Self.pivot).g\(position + 1)"
-            return self.resolved.group[position].facts.isNotNull && self.resolved.group[position].join == nil
+            return self.resolved.group[position].facts.isNotNull
                 ? "\(value) = \(pivot)" : "ARRAY[\(value)] = ARRAY[\(pivot)]"
         }
     }

@@ -9,7 +9,8 @@ package struct BatchMessage: Sendable, Hashable {
     package var batch: String
     /// Attempts used so far.
     package var attempts: Int
-    package var range: BatchRange
+    /// nil when the message holds none that Ebb wrote; the batch is then given up on.
+    package var range: BatchRange?
     /// How much planning meant it to hold, in blocks or rows; 0 when its time must not count for sizing.
     package var units: Int
 
@@ -42,9 +43,13 @@ package struct Lease: Sendable, Hashable {
             run: run,
             batch: batch,
             attempts: attempts,
-            range: try BatchRange(encoded: range),
+            range: Self.range(range),
             units: units
         )
+    }
+
+    private static func range(_ text: String) -> BatchRange? {
+        do { return try BatchRange(encoded: text) } catch { return nil }
     }
 }
 

@@ -71,7 +71,8 @@ package struct Verification: Sendable {
         switch strategy {
         case .block:
             let starts = Array(
-                stride(from: 0, to: max(self.statements.resolved.facts.blocks, 1), by: Self.blocksPerStatement))
+                stride(from: 0, to: max(self.statements.resolved.facts.blocks, 1), by: Self.blocksPerStatement)
+            )
             // The last one is open: an update may have moved a row behind the end that was read with the facts.
             return zip(starts, starts.dropFirst() + [Self.lastBlock]).map { .block(from: $0, to: $1) }
         case .window: return [.window(from: nil, to: nil)]

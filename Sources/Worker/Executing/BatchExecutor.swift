@@ -27,15 +27,18 @@ struct BatchExecutor: Sendable {
     /// Two round trips: everything up to the delete, then its count and the commit. A batch that is settled already makes
     /// the first of them stop at the ledger row, before the delete.
     ///
-    /// - Throws: `PostgresError`; then nothing of it happened. After a lost connection it may have: the next attempt finds
+    /// - Throws: `QueueError` for a malformed range; `PostgresError`: then nothing of it happened. After a lost connection it may have: the next attempt finds
     ///   the ledger row if so.
     func run(_ message: BatchMessage, _ context: RunContext, _ connection: PostgresConnection) async throws -> Outcome {
-        let delete = context.statements(generation: message.generation).delete(message.range)
+        guard let range = message.range else {
+            throw QueueError("batch \(message.batch) of run \(message.run) has a range that Ebb did not write")
+        }
+        let delete = context.statements(generation: message.generation).delete(range)
         let children = context.resolved.facts.cascades
         do {
             let results = try await connection.pipeline([
                 PostgresStatement("BEGIN ISOLATION LEVEL READ COMMITTED"),
-                self.settings(for: message.range, counting: children),
+                self.settings(for: range, counting: children),
                 PostgresStatement(
                     "INSERT INTO \(self.ledger.table("batch")) (run, batch, outcome) VALUES ($1, $2, 'done')",
                     [message.run, message.batch]

@@ -31,6 +31,7 @@ struct FailurePolicy: Sendable {
         case is CancellationError: return .release(after: .zero)
         case let error as PostgresError where error.isConnectionProblem || error.code == .timedOut:
             return .release(after: Self.pause)
+        case is QueueError: return .giveUp
         case is RunContext.Obstacle: return .release(after: Self.pause)
         default:
             guard attempts + 1 < self.limits.attempts else { return .giveUp }

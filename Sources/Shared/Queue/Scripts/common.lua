@@ -30,7 +30,7 @@ local function fields(entry)
 end
 
 -- Whether an entry's fields are all there; what is not ours is dropped and reported by its stream and entry id alone.
-local function is_batch(f) return f.r and f.b and f.a and f.u and f.f and f.v end
+local function is_batch(f) return f.r and f.b and tonumber(f.a) and tonumber(f.u) and f.f and f.v end
 
 -- Moves n batches of a run from one state to another; '' is outside.
 local function move(run, from, to, n)
@@ -50,3 +50,31 @@ end
 
 -- The name of a batch in keys that hold batches of all runs. Run ids hold no space.
 local function name(run, batch) return run .. ' ' .. batch end
+
+-- Hands an entry that was just delivered to its new consumer, or takes it out of the stream: what is no batch is reported
+-- without its fields, a batch of a run that is over counts as cancelled, one of a paused run is parked.
+-- from: the state that the batch was in until now, queued or leased.
+local function deliver(out, stream, entry, token, from)
+  local f = fields(entry)
+  if not is_batch(f) then
+    drop(stream, entry[1])
+    out[#out + 1] = {stream, entry[1]}
+    return
+  end
+  local state = redis.call('HGET', run_key(f.r), 'state')
+  if not state then
+    drop(stream, entry[1])
+  elseif state == 'cancelled' or state == 'failed' then
+    drop(stream, entry[1])
+    move(f.r, from, 'cancelled', 1)
+  elseif state == 'paused' then
+    redis.call('RPUSH', prefix .. 'parked:' .. f.r,
+      stream .. ' ' .. f.b .. ' ' .. f.a .. ' ' .. f.u .. ' ' .. f.f .. ' ' .. f.v)
+    drop(stream, entry[1])
+    move(f.r, from, 'parked', 1)
+  else
+    move(f.r, from, 'leased', 1)
+    redis.call('HSETNX', run_key(f.r), 'started_ms', now_ms())
+    out[#out + 1] = {stream, entry[1], token, f.r, f.b, f.a, f.v, f.u}
+  end
+end

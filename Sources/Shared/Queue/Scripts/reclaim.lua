@@ -5,16 +5,9 @@
 local reply = redis.call('XAUTOCLAIM', KEYS[2], group, ARGV[1], ARGV[2], ARGV[3], 'COUNT', ARGV[4])
 local out = {}
 for _, entry in ipairs(reply[2]) do
-  local f = fields(entry)
-  if not is_batch(f) then
-    drop(KEYS[2], entry[1])
-    out[#out + 1] = {KEYS[2], entry[1]}
-  elseif redis.call('EXISTS', run_key(f.r)) == 0 then
-    drop(KEYS[2], entry[1])
-  else
-    redis.call('HINCRBY', run_key(f.r), 'redelivered', 1)
-    local pending = redis.call('XPENDING', KEYS[2], group, entry[1], entry[1], 1)
-    out[#out + 1] = {KEYS[2], entry[1], pending[1][4], f.r, f.b, f.a, f.v, f.u}
-  end
+  local run = fields(entry).r
+  if run and redis.call('EXISTS', run_key(run)) == 1 then redis.call('HINCRBY', run_key(run), 'redelivered', 1) end
+  local pending = redis.call('XPENDING', KEYS[2], group, entry[1], entry[1], 1)
+  deliver(out, KEYS[2], entry, pending[1][4], 'leased')
 end
 return {reply[1], out}
