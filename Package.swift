@@ -92,8 +92,9 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "Producer", "Worker", "Shared", "TestSupport",
+                "Producer", "Worker", "PostgresClient", "RedisClient",
                 .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict
         ),
