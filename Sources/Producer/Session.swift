@@ -13,6 +13,7 @@ struct Session: Sendable {
     static func open(_ services: Services) async throws -> Session {
         let queue = try services.queue()
         let connection = try await services.connectPostgres(as: "ebb producer")
+        try await services.ledger.checkServer(connection)
         try await queue.checkServer()
         return Session(services: services, queue: queue, connection: connection)
     }

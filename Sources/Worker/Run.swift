@@ -54,9 +54,11 @@ struct Run: AsyncParsableCommand {
 
     /// Both servers must answer at the start, since a wrong URL shows there; outages later are ridden out.
     private static func check(_ services: Services, _ queue: Queue) async throws {
-        try await queue.setup()
         let connection = try await services.connectPostgres(as: "ebb worker")
+        try await services.ledger.checkServer(connection)
         _ = try await services.ledger.version(connection)
         await connection.close()
+        // Last, since it writes.
+        try await queue.setup()
     }
 }

@@ -19,10 +19,7 @@ package struct Ledger: Sendable {
     ///
     /// - Throws: `LedgerError` for a server that is too old or a ledger that is too new; `PostgresError`.
     package func setup(_ connection: PostgresConnection) async throws {
-        let version = await connection.serverVersion
-        guard version >= Self.oldestServer else {
-            throw LedgerError("PostgreSQL \(version / 10_000) is too old; Ebb needs 14 or newer (TID range scans)")
-        }
+        try await self.checkServer(connection)
         if try await self.version(connection) == Self.migrations.count { return }
         let namespace = SQLText.quoted(self.namespace)
         try await connection.transaction { connection in
@@ -39,6 +36,16 @@ package struct Ledger: Sendable {
                 for statement in Self.statements(source) { _ = try connection.run(statement) }
                 _ = try connection.run("INSERT INTO migration (version) VALUES ($1::integer)", [String(version + 1)])
             }
+        }
+    }
+
+    /// Makes sure that the server is new enough; writes nothing.
+    ///
+    /// - Throws: `LedgerError` for a server that is too old.
+    package func checkServer(_ connection: PostgresConnection) async throws {
+        let version = await connection.serverVersion
+        guard version >= Self.oldestServer else {
+            throw LedgerError("PostgreSQL \(version / 10_000) is too old; Ebb needs 14 or newer (TID range scans)")
         }
     }
 
