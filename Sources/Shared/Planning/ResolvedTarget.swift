@@ -42,22 +42,19 @@ package struct ResolvedTarget: Sendable {
             }
         }
         var key: [ColumnFacts] = []
-        for name in target.key {
-            let column = try own(name)
-            // Uniqueness does not hold for NULLs, and no lookup finds them.
-            guard column.isNotNull else {
-                throw PlanningError(
-                    "target \(target.name): key column \(SQLText.quoted(name)) of \(facts.name) may be NULL; "
-                        + "name the columns of its primary key or of a unique index over NOT NULL columns"
-                )
-            }
-            key.append(column)
-        }
+        for name in target.key { key.append(try own(name)) }
         guard facts.isUnique(target.key) else {
             let names = target.key.map { SQLText.quoted($0) }.joined(separator: ", ")
             throw PlanningError(
                 "target \(target.name): key (\(names)) of \(facts.name) has no unique index; "
                     + "name the columns of its primary key or of a unique index without a predicate"
+            )
+        }
+        // Uniqueness does not hold for NULLs, and no lookup finds them.
+        if let column = key.first(where: { !$0.isNotNull }) {
+            throw PlanningError(
+                "target \(target.name): key column \(SQLText.quoted(column.name)) of \(facts.name) may be NULL; "
+                    + "name the columns of its primary key or of a unique index over NOT NULL columns"
             )
         }
         self.key = key

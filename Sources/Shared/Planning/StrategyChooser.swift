@@ -56,7 +56,6 @@ struct StrategyChooser: Sendable {
                 ? "no index starts with the key" : nil
         case .group:
             guard !self.resolved.group.isEmpty else { return "the rule has no keep_newest" }
-            guard self.resolved.group.allSatisfy(\.facts.isNotNull) else { return "a group column may be NULL" }
             switch PivotQuery(self.resolved, terms: Self.anyTerms, namespace: "").method {
             case .skipScan, .joinedLookup: return nil
             default:
