@@ -67,6 +67,7 @@ let package = Package(
             name: "Worker",
             dependencies: [
                 "PostgresClient",
+                "RedisClient",
                 "Shared",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),

@@ -30,13 +30,8 @@ struct Cleanup: AsyncParsableCommand {
             let services = try Services.producer()
             let wanted = try self.options.wanted(services)
             let session = try await Session.open(services)
-            var count = self.workers ?? 0
-            if self.workers == nil,
-                try await session.queue.workersAlive(within: services.configuration.leases.duration) == 0
-            {
-                count = 1
-            }
-            let allSucceeded = try await LocalWorkers(count: count).during {
+            let workers = LocalWorkers(count: self.workers, session: session)
+            let allSucceeded = try await workers.during {
                 var allSucceeded = true
                 for wanted in wanted where !(await self.clean(wanted, session)) { allSucceeded = false }
                 return allSucceeded
@@ -73,7 +68,9 @@ struct Cleanup: AsyncParsableCommand {
 
 /// Worker processes that live as long as a command needs them.
 private struct LocalWorkers: Sendable {
-    let count: Int
+    /// How many; nil is one, started as soon as no worker is alive.
+    let count: Int?
+    let session: Session
 
     /// Time for a stopping worker to give its batches back.
     private static let grace = Duration.seconds(30)
@@ -84,22 +81,11 @@ private struct LocalWorkers: Sendable {
     func during(_ body: @escaping @Sendable () async throws -> Bool) async throws -> Bool {
         let path = try Self.executable()
         return try await withThrowingTaskGroup(of: Bool?.self) { group in
-            for _ in 0..<self.count {
+            for _ in 0..<(self.count ?? 0) { group.addTask { try await Self.work(path) } }
+            if self.count == nil {
                 group.addTask {
-                    var options = PlatformOptions()
-                    options.teardownSequence = [.gracefulShutDown(allowedDurationToNextStep: Self.grace)]
-                    let result = try await Subprocess.run(
-                        .path(FilePath(path)),
-                        arguments: ["--concurrency", "1"],
-                        platformOptions: options,
-                        input: .none,
-                        output: .discarded,
-                        error: .discarded
-                    )
-                    if Task.isCancelled { return nil }
-                    throw CommandError(
-                        "a local worker ended early (\(result.terminationStatus)); run worker to see why"
-                    )
+                    try await self.waitUntilNoWorkerIsAlive()
+                    return try await Self.work(path)
                 }
             }
             group.addTask { try await body() }
@@ -109,6 +95,30 @@ private struct LocalWorkers: Sendable {
             }
             return false
         }
+    }
+
+    /// A worker that died counts as alive for up to a lease after its last beat, so once is not enough to ask.
+    private func waitUntilNoWorkerIsAlive() async throws {
+        let lease = self.session.services.configuration.leases.duration
+        while try await self.session.queue.workersAlive(within: lease) > 0 {
+            try await Task.sleep(for: min(.seconds(1), lease / 3))
+        }
+    }
+
+    /// Runs one worker until this task is cancelled.
+    private static func work(_ path: String) async throws -> Bool? {
+        var options = PlatformOptions()
+        options.teardownSequence = [.gracefulShutDown(allowedDurationToNextStep: Self.grace)]
+        let result = try await Subprocess.run(
+            .path(FilePath(path)),
+            arguments: ["--concurrency", "1"],
+            platformOptions: options,
+            input: .none,
+            output: .discarded,
+            error: .discarded
+        )
+        if Task.isCancelled { return nil }
+        throw CommandError("a local worker ended early (\(result.terminationStatus)); run worker to see why")
     }
 
     /// `worker` beside this very executable.

@@ -5,6 +5,10 @@
 package struct BatchSizing: Sendable, Equatable {
     /// Units in the next batch.
     package var units: Int
+    /// The fewest units worth a batch: what a batch costs whatever it holds (its pivots, its commit) must not shrink it.
+    package var least: Int
+    /// The most units that still end in about a second if every row in them is expired: density differs within a table.
+    package var most: Int
 
     /// The first guess.
     ///
@@ -20,22 +24,42 @@ package struct BatchSizing: Sendable, Equatable {
         case (.group, nil): wanted = budget / (estimate.rowCost + CostModel.scattered)
         case (_, nil): wanted = budget / estimate.rowCost
         }
-        self.units = Int(min(max(wanted, 1), Self.largest))
+        let dense =
+            strategy == .block
+            ? CostModel.block + estimate.total / max(estimate.blocks, 1) * estimate.rowCost : estimate.rowCost
+        let most = fixedRows == nil ? Self.longest / dense : Self.largest
+        self.most = Int(min(max(most, 1), Self.largest))
+        self.units = Int(min(max(wanted, 1), Double(self.most)))
+        self.least = max(1, self.units / 4)
     }
 
     /// The next size, from what the run has measured so far.
     ///
     /// Half way to the measured optimum, and never more than four times the last: one lucky batch must not make the next
     /// one last for seconds.
-    package init(after last: Int, measured: (units: Int, duration: Duration)?, target: Duration) {
-        guard let measured, measured.units > 0, measured.duration > .zero else {
-            self.units = last
-            return
-        }
+    package func next(measured: (units: Int, duration: Duration)?, target: Duration) -> BatchSizing {
+        guard let measured, measured.units > 0, measured.duration > .zero else { return self }
+        let last = Double(self.units)
         let optimum = Double(measured.units) * (target / measured.duration)
-        let next = min(max((Double(last) + optimum) / 2, Double(last) / 4), Double(last) * 4)
-        self.units = Int(min(max(next, 1), Self.largest))
+        var next = self
+        next.units = Int(min(max((last + optimum) / 2, Double(self.least)), Double(self.most), last * 4))
+        return next
     }
+
+    /// The same sizes in larger units: rows as blocks.
+    func divided(by ratio: Double) -> BatchSizing {
+        func scaled(_ units: Int) -> Int { max(1, Int(Double(units) / ratio)) }
+        return BatchSizing(units: scaled(self.units), least: scaled(self.least), most: scaled(self.most))
+    }
+
+    package init(units: Int, least: Int, most: Int) {
+        self.units = units
+        self.least = least
+        self.most = most
+    }
+
+    /// Microseconds: the cost model's rows are four times dearer than a fast server's, so this is a second at worst.
+    private static let longest = 1_000_000.0
 
     /// Beyond a million units a batch's WAL, and what is lost when it fails, grow without making anything faster.
     private static let largest = 1_000_000.0

@@ -16,21 +16,20 @@ package struct ChunkPlanner: Sendable {
     /// Where a generation starts.
     ///
     /// - `pivots`: how many pivots the run has, for the group strategy.
-    package func start(_ strategy: Strategy, units: Int, pivots: Int) async throws -> PlanCursor? {
+    package func start(_ strategy: Strategy, sizing: BatchSizing, pivots: Int) async throws -> PlanCursor? {
         switch strategy {
         case .block:
             return PlanCursor(
                 strategy: .block,
-                sequence: 1,
-                units: units,
+                sizing: sizing,
                 next: "0",
                 end: self.statements.resolved.facts.blocks
             )
         case .group:
-            return PlanCursor(strategy: .group, sequence: 1, units: units, next: "1", end: pivots + 1)
+            return PlanCursor(strategy: .group, sizing: sizing, next: "1", end: pivots + 1)
         case .window, .idRange:
             guard let first = try await self.firstValue(strategy) else { return nil }
-            return PlanCursor(strategy: strategy, sequence: 1, units: units, next: first, end: 0)
+            return PlanCursor(strategy: strategy, sizing: sizing, next: first, end: 0)
         }
     }
 
@@ -169,7 +168,7 @@ package struct ChunkPlanner: Sendable {
         blocks.strategy = .block
         blocks.end = self.statements.resolved.facts.blocks
         let rowsPerBlock = max(self.statements.resolved.facts.rows / Double(max(blocks.end, 1)), 1)
-        blocks.units = max(1, Int(Double(cursor.units) / rowsPerBlock))
+        blocks.sizing = cursor.sizing.divided(by: rowsPerBlock)
         return self.chunk(batches, blocks, next: "0", isComplete: false)
     }
 

@@ -118,13 +118,16 @@ package struct PivotQuery: Sendable {
                         """
                     )
         case .joinedLookup:
+            let outputs =
+                self.resolved.group.indices.map { "newest.g\($0 + 1)" }
+                + self.resolved.order.indices.map { "newest.o\($0 + 1)" }
+                + self.resolved.key.indices.map { "newest.k\($0 + 1)" }
             return rank(
                 """
-                SELECT \(self.resolved.group.indices.map { "newest.g\($0 + 1)" }.joined(separator: ", ")), \
-                \((self.resolved.order.indices.map { "newest.o\($0 + 1)" } + self.resolved.key.indices.map { "newest.k\($0 + 1)" }).joined(separator: ", "))
+                SELECT \(outputs.joined(separator: ", "))
                 FROM \(joins.from.joined(separator: ", ")) CROSS JOIN LATERAL (
-                  SELECT \(columns) FROM \(table)\(filter(joins.conditions + present)) ORDER BY \(newest) LIMIT \(count)
-                ) AS newest
+                  SELECT \(columns) FROM \(table)\(filter(joins.toRow + present)) ORDER BY \(newest) LIMIT \(count)
+                ) AS newest\(filter(joins.among))
                 """
             )
         case .sample(let percent):

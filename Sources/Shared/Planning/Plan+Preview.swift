@@ -37,7 +37,7 @@ extension Plan {
         // Groups are packed by their sizes, which are known once the run has pivots; the statement is the same for any.
         if self.choice.strategy == .group { return .group(from: 1, to: 2, slice: nil) }
         let planner = ChunkPlanner(statements, connection)
-        let cursor = try await planner.start(self.choice.strategy, units: self.firstSize.units, pivots: 0)
+        let cursor = try await planner.start(self.choice.strategy, sizing: self.firstSize, pivots: 0)
         guard let cursor, let first = try await planner.next(cursor, limit: 1).batches.first else {
             return .block(from: 0, to: 0)
         }

@@ -8,8 +8,10 @@ package struct PlanCursor: Sendable, Hashable, Codable {
     package var strategy: Strategy
     /// The number of the next batch, from 1.
     package var sequence: Int
-    /// Units of the batches cut last.
+    /// Units of the batches cut last, and the bounds of what they may become; see `BatchSizing`.
     package var units: Int
+    package var least: Int
+    package var most: Int
     /// Where the next batch starts: a block, a value, or an ordinal.
     package var next: String
     /// Where the plan ends, for blocks and ordinals; values end at the run's cutoff.
@@ -17,13 +19,25 @@ package struct PlanCursor: Sendable, Hashable, Codable {
     /// Inside the group `next`: the value of its first order column where the next batch starts.
     package var slice: String?
 
-    package init(strategy: Strategy, sequence: Int, units: Int, next: String, end: Int, slice: String? = nil) {
+    package init(strategy: Strategy, sizing: BatchSizing, next: String, end: Int) {
         self.strategy = strategy
-        self.sequence = sequence
-        self.units = units
+        self.sequence = 1
+        self.units = sizing.units
+        self.least = sizing.least
+        self.most = sizing.most
         self.next = next
         self.end = end
-        self.slice = slice
+        self.slice = nil
+    }
+
+    /// The size of the next batches.
+    package var sizing: BatchSizing {
+        get { BatchSizing(units: self.units, least: self.least, most: self.most) }
+        set {
+            self.units = newValue.units
+            self.least = newValue.least
+            self.most = newValue.most
+        }
     }
 
     /// The text in Redis; equal cursors have equal texts.

@@ -50,6 +50,12 @@ package struct ResolvedTarget: Sendable {
                     + "name the columns of its primary key or of a unique index without a predicate"
             )
         }
+        if let reference = facts.references.first(where: \.isOwnCascade) {
+            throw PlanningError(
+                "target \(target.name): deleting a row of \(facts.name) deletes others of it, expired or not, because "
+                    + "\(reference.constraint) refers to the table itself with ON DELETE CASCADE; make it NO ACTION first"
+            )
+        }
         // Uniqueness does not hold for NULLs, and no lookup finds them.
         if let column = key.first(where: { !$0.isNotNull }) {
             throw PlanningError(

@@ -61,20 +61,33 @@ struct RuleSQL: Sendable {
         return self.moment(text, type).map { (column, type, $0) }
     }
 
-    /// The joined tables as a FROM list and the conditions that tie them to the row.
+    /// The joined tables as a FROM list, the conditions that tie them to the row, and those among themselves.
+    struct Joins {
+        var from: [String] = []
+        var toRow: [String] = []
+        var among: [String] = []
+
+        var conditions: [String] { self.toRow + self.among }
+    }
+
+    /// The joined tables.
     ///
     /// - `open`: whether the row's own columns may be looked up by index, as the group strategy does.
-    func joins(open: Bool) -> (from: [String], conditions: [String]) {
-        var from: [String] = []
-        var conditions: [String] = []
+    func joins(open: Bool) -> Joins {
+        var joins = Joins()
         for (position, join) in self.resolved.target.joins.enumerated() {
-            from.append("\(self.resolved.facts.joined[position].name) AS \(Self.join(position))")
+            joins.from.append("\(self.resolved.facts.joined[position].name) AS \(Self.join(position))")
             for equality in join.conditions {
                 let sides = [equality.left, equality.right].map { self.reference($0, open: open) }
-                conditions.append("\(sides[0]) = \(sides[1])")
+                let condition = "\(sides[0]) = \(sides[1])"
+                if equality.left.table == nil || equality.right.table == nil {
+                    joins.toRow.append(condition)
+                } else {
+                    joins.among.append(condition)
+                }
             }
         }
-        return (from, conditions)
+        return joins
     }
 
     private func reference(_ column: Column, open: Bool) -> String {
@@ -96,11 +109,12 @@ struct RuleSQL: Sendable {
     /// A NULL group is one group: arrays compare NULL elements as equal, and unlike `IS NOT DISTINCT FROM` they can be
     /// hashed.
     func sameGroup(open: Bool) -> [String] {
-        self.resolved.group.indices.map { position in
+        self.resolved.group.indices.flatMap { position in
             let value = self.groupValue(position, open: open)
             let pivot = "\(Self.pivot).g\(position + 1)"
-            return self.resolved.group[position].facts.isNotNull
-                ? "\(value) = \(pivot)" : "ARRAY[\(value)] = ARRAY[\(pivot)]"
+            if self.resolved.group[position].facts.isNotNull { return ["\(value) = \(pivot)"] }
+            // The second condition is for columns that are arrays: there ARRAY[NULL] equals ARRAY['{}'].
+            return ["ARRAY[\(value)] = ARRAY[\(pivot)]", "(\(value) IS NULL) = (\(pivot) IS NULL)"]
         }
     }
 

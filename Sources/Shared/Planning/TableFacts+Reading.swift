@@ -138,12 +138,18 @@ extension TableFacts {
     private static func references(to oid: Int, from connection: PostgresConnection) async throws -> [ReferenceFacts] {
         let result = try await connection.query(
             """
-            SELECT conrelid::regclass, conname FROM pg_constraint
+            SELECT conrelid::regclass, conname, conrelid = confrelid AND confdeltype = 'c' FROM pg_constraint
             WHERE confrelid = $1::oid AND contype = 'f' AND conparentid = 0 ORDER BY 1::text, 2
             """,
             [String(oid)]
         )
-        return try result.rows.map { ReferenceFacts(table: try $0.text(0), constraint: try $0.text(1)) }
+        return try result.rows.map { row in
+            ReferenceFacts(
+                table: try row.text(0),
+                constraint: try row.text(1),
+                isOwnCascade: row.bool(2) ?? false
+            )
+        }
     }
 
     private static func cascades(from oid: Int, _ connection: PostgresConnection) async throws -> [Int] {

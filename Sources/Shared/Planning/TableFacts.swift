@@ -80,6 +80,8 @@ package struct ReferenceFacts: Sendable, Equatable {
     /// The referencing table, schema-qualified and quoted where needed.
     package var table: String
     package var constraint: String
+    /// Whether it is the table itself that loses rows by it: `ON DELETE CASCADE` to itself.
+    package var isOwnCascade: Bool
 }
 
 /// A joined table.

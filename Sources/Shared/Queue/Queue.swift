@@ -93,43 +93,38 @@ package struct Queue: Sendable {
     /// Repeating it may claim more than `slots`; what is claimed and never started is reclaimed after a lease.
     package func poll(_ poll: Poll) async throws -> Work {
         let prefix = self.keys.prefix
-        var requests: [RedisRequest] = [.script(QueueScripts.promote, keys: [prefix], arguments: ["100"])]
-        let reclaimed = poll.reclaim.map { cursors in cursors.keys.sorted().map { ($0, cursors[$0] ?? "0-0") } } ?? []
-        for (stream, cursor) in reclaimed {
-            requests.append(
-                .script(
+        var work = Work()
+        // One stream after the other, so that what is taken over never exceeds the slots; at most once a second.
+        for (stream, cursor) in poll.reclaim ?? [:] where work.leases.count < poll.slots {
+            let reply =
+                try await self.redis.evaluate(
                     QueueScripts.reclaim,
                     keys: [prefix, stream],
-                    arguments: [poll.consumer, poll.lease.milliseconds, cursor, String(max(poll.slots, 1))]
-                )
-            )
+                    arguments: [
+                        poll.consumer, poll.lease.milliseconds, cursor, String(poll.slots - work.leases.count),
+                    ]
+                ).array ?? []
+            work.cursors[stream] = reply.first?.string ?? "0-0"
+            self.add(reply.last?.array ?? [], to: &work)
         }
-        requests.append(
+        let replies = try await self.redis.pipeline([
+            .script(QueueScripts.promote, keys: [prefix], arguments: ["100"]),
             .script(
                 QueueScripts.claim,
                 keys: [prefix] + Self.preference(of: self.streams),
-                arguments: [poll.consumer, String(poll.slots)]
-            )
-        )
-        requests.append(
+                arguments: [poll.consumer, String(poll.slots - work.leases.count)]
+            ),
             .script(
                 QueueScripts.takeStep,
                 keys: [prefix],
                 arguments: [
                     poll.consumer, poll.lease.milliseconds, String(poll.ahead.most), String(poll.ahead.unmeasured), "",
                 ]
-            )
-        )
-        let replies = try await self.redis.pipeline(requests)
-        var work = Work()
+            ),
+        ])
         if let due = try replies[0].get().array?.last?.int, due >= 0 { work.nextDue = due }
-        for (position, (stream, _)) in reclaimed.enumerated() {
-            let reply = try replies[position + 1].get().array ?? []
-            work.cursors[stream] = reply.first?.string ?? "0-0"
-            self.add(reply.last?.array ?? [], to: &work)
-        }
-        self.add(try replies[reclaimed.count + 1].get().array ?? [], to: &work)
-        work.step = Self.step(try replies[reclaimed.count + 2].get())
+        self.add(try replies[1].get().array ?? [], to: &work)
+        work.step = Self.step(try replies[2].get())
         return work
     }
 

@@ -23,12 +23,10 @@ extension StepRunner {
             var chunk: PlannedChunk?
             if var cursor = current {
                 if context.record.batchRows == nil {
-                    cursor.units =
-                        BatchSizing(
-                            after: cursor.units,
-                            measured: Self.measured(fields, cursor),
-                            target: self.configuration.batches.duration
-                        ).units
+                    cursor.sizing = cursor.sizing.next(
+                        measured: Self.measured(fields, cursor),
+                        target: self.configuration.batches.duration
+                    )
                 }
                 chunk = try await planner.next(cursor, limit: Self.chunk)
             }
@@ -78,8 +76,8 @@ extension StepRunner {
             let query = PivotQuery(context.resolved, terms: context.record.terms, namespace: self.ledger.namespace)
             pivots = try await self.ledger.findPivots(query, generation: generation, connection).count
         }
-        let units = try await self.firstSize(context, connection).units
-        return try await planner.start(context.record.strategy, units: units, pivots: pivots)
+        let sizing = try await self.firstSize(context, connection)
+        return try await planner.start(context.record.strategy, sizing: sizing, pivots: pivots)
     }
 
     /// What the run's batches took so far, in the unit of the cursor; nil before the first, and when the cursor has changed

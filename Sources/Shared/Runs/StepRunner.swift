@@ -111,6 +111,19 @@ package struct StepRunner: Sendable {
             guard try await self.queue.advance(lease, ["step": next.rawValue]) else { throw LeaseLost() }
             return next
         }
+        // How many rows were gone at the last pass; a pass that removed nothing has no successor of its kind.
+        let rows = fields["rows"] ?? "0"
+        let isStuck = fields["rows_at_pass"] == rows
+        if isStuck && pass > Self.blockPasses {
+            let error =
+                "rows are left that cannot be deleted, the first of them \(findings.leftovers[0]); "
+                + "a lock, a trigger, a foreign key or a policy holds them"
+            let next = StepLease.Step.reconcile
+            guard try await self.queue.advance(lease, ["step": next.rawValue, "stuck": error]) else {
+                throw LeaseLost()
+            }
+            return next
+        }
         if keepsNewest {
             try await self.ledger.copyPivots(lease.run, from: generation, to: generation + 1, connection)
         }
@@ -129,7 +142,8 @@ package struct StepRunner: Sendable {
             from: fields["cursor"] ?? "",
             fields: [
                 "generation": String(generation + 1), "cursor": "leftovers \(generation + 1)", "step": "drain",
-                "state": RunState.running.rawValue, "pass": String(findings.isTruncated ? pass : pass + 1),
+                "state": RunState.running.rawValue, "rows_at_pass": rows,
+                "pass": String(findings.isTruncated && !isStuck ? pass : pass + 1),
             ]
         )
         guard open != nil else { throw LeaseLost() }
@@ -172,9 +186,13 @@ package struct StepRunner: Sendable {
         _ context: RunContext,
         _ connection: PostgresConnection
     ) async throws {
-        let dead = try await self.queue.fields(of: lease.run)["dead"].flatMap { Int($0) } ?? 0
-        let state: RunState = dead > 0 ? .failed : .finished
-        let error = dead > 0 ? "\(dead) batches were given up on; see their errors in the dead letters" : nil
+        let fields = try await self.queue.fields(of: lease.run)
+        let dead = fields["dead"].flatMap { Int($0) } ?? 0
+        let errors = [
+            dead > 0 ? "\(dead) batches were given up on" : nil, fields["stuck"],
+        ].compactMap { $0 }
+        let state: RunState = errors.isEmpty ? .finished : .failed
+        let error = errors.isEmpty ? nil : errors.joined(separator: "; ")
         guard let sum = try await self.ledger.finish(lease.run, state: state, error: error, connection) else {
             throw RunContext.Obstacle.unknownRun(lease.run)
         }

@@ -122,13 +122,13 @@ package struct Verification: Sendable {
         }
     }
 
-    /// Neighbouring blocks as ranges of at most `units` blocks.
+    /// Ranges of at most `units` blocks that cover the given ones; what lies between them is read again, and spared.
     static func ranges(of blocks: [Int], at units: Int) -> [BatchRange] {
         var ranges: [BatchRange] = []
         var from: Int?
         var last = 0
         for block in Set(blocks).sorted() {
-            if let start = from, block > last + 1 || block - start >= units {
+            if let start = from, block - start >= units {
                 ranges.append(.block(from: start, to: last + 1))
                 from = block
             }

@@ -1,5 +1,6 @@
 import Logging
 import PostgresClient
+import RedisClient
 import ServiceLifecycle
 import Shared
 
@@ -60,6 +61,7 @@ struct WorkerService: Service {
                     work = try await fetcher.fetch(slots: free, self.services.logger)
                 } catch {
                     self.services.logger.log(.warning, "the queue does not answer", [.error: "\(error)"])
+                    await self.restoreStreams(after: error)
                 }
                 for lease in work.leases {
                     running += 1
@@ -128,6 +130,14 @@ struct WorkerService: Service {
             )
         }
         return .stepEnded
+    }
+
+    /// Creates the streams anew when Redis has lost them; the runs in it are for `enqueue` to restore from the ledger.
+    private func restoreStreams(after error: any Error) async {
+        guard let error = error as? RedisError, error.prefix == "NOGROUP" else { return }
+        do { try await self.queue.setup() } catch {
+            self.services.logger.log(.warning, "the streams cannot be created", [.error: "\(error)"])
+        }
     }
 
     private func isDrained() async -> Bool {

@@ -115,6 +115,16 @@ import Testing
             sentence: "has no unique index"
         ),
         Refusal(
+            fields: "where: 'true'",
+            create: "CREATE TABLE events (id integer UNIQUE)",
+            sentence: #"key column "id" of "#
+        ),
+        Refusal(
+            fields: "where: 'true'",
+            create: "CREATE TABLE events (id integer PRIMARY KEY, parent integer REFERENCES events ON DELETE CASCADE)",
+            sentence: "refers to the table itself with ON DELETE CASCADE"
+        ),
+        Refusal(
             fields: "expires_at: e",
             create: "CREATE TABLE events (id integer PRIMARY KEY, e integer)",
             sentence: #"expires_at column "e" has type integer; accepted: timestamp, timestamptz, date"#
