@@ -111,10 +111,11 @@ package struct StepRunner: Sendable {
             guard try await self.queue.advance(lease, ["step": next.rawValue]) else { throw LeaseLost() }
             return next
         }
-        // How many rows were gone at the last pass; a pass that removed nothing has no successor of its kind.
-        let rows = fields["rows"] ?? "0"
-        let isStuck = fields["rows_at_pass"] == rows
-        if isStuck && pass > Self.blockPasses {
+        // A pass that took no row away and found what the one before found has achieved nothing.
+        let found = "\(fields["rows"] ?? "0") \(findings.leftovers)"
+        let isIdle = fields["found"] == found
+        let idlePasses = isIdle ? (fields["idle_passes"].flatMap { Int($0) } ?? 0) + 1 : 0
+        if idlePasses >= Self.mostIdlePasses && pass > Self.blockPasses {
             let error =
                 "rows are left that cannot be deleted, the first of them \(findings.leftovers[0]); "
                 + "a lock, a trigger, a foreign key or a policy holds them"
@@ -142,8 +143,9 @@ package struct StepRunner: Sendable {
             from: fields["cursor"] ?? "",
             fields: [
                 "generation": String(generation + 1), "cursor": "leftovers \(generation + 1)", "step": "drain",
-                "state": RunState.running.rawValue, "rows_at_pass": rows,
-                "pass": String(findings.isTruncated && !isStuck ? pass : pass + 1),
+                "state": RunState.running.rawValue, "found": found,
+                "idle_passes": String(idlePasses),
+                "pass": String(findings.isTruncated && !isIdle ? pass : pass + 1),
             ]
         )
         guard open != nil else { throw LeaseLost() }
@@ -152,6 +154,8 @@ package struct StepRunner: Sendable {
 
     /// Leftovers are cut into blocks this many times; what still remains goes row by row, with attempts of its own.
     private static let blockPasses = 3
+    /// So many passes in a row may achieve nothing before the run gives up: whoever holds the rows may let go of them.
+    private static let mostIdlePasses = 2
 
     /// Vacuums what the run has emptied.
     ///

@@ -56,7 +56,7 @@ struct QueueBench: Sendable {
     func reclaim(_ consumer: String, _ count: Int = 100) async throws -> [Lease] {
         let cursors = Dictionary(uniqueKeysWithValues: self.queue.streams.map { ($0, "0-0") })
         let work = try await self.queue.poll(
-            Queue.Poll(consumer: consumer, lease: .zero, slots: 0, reclaim: cursors, ahead: (0, 0))
+            Queue.Poll(consumer: consumer, lease: .zero, slots: 1, reclaim: cursors, ahead: (0, 0))
         )
         return work.leases
     }
