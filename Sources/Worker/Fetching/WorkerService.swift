@@ -148,6 +148,8 @@ struct WorkerService: Service {
             }
             return true
         } catch {
+            // Whether anything is left cannot be told while Redis is away.
+            self.services.logger.log(.warning, "the queue does not answer", [.error: "\(error)"])
             return false
         }
     }
