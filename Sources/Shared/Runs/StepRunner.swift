@@ -84,7 +84,7 @@ package struct StepRunner: Sendable {
             statements: context.statements(generation: generation),
             ledger: self.ledger,
             pivots: pivots,
-            byKey: pass >= Self.blockPasses
+            scope: try Self.scope(fields, pass: pass)
         )
         let units = try await self.firstSize(context, connection).units
         let findings = try await verification.run(
@@ -112,7 +112,7 @@ package struct StepRunner: Sendable {
             return next
         }
         // A pass that took no row away and found what the one before found has achieved nothing.
-        let found = "\(fields["rows"] ?? "0") \(findings.leftovers)"
+        let found = "\(fields["rows"] ?? "0") \(findings.leftovers.count) from \(findings.leftovers[0])"
         let isIdle = fields["found"] == found
         let idlePasses = isIdle ? (fields["idle_passes"].flatMap { Int($0) } ?? 0) + 1 : 0
         if idlePasses >= Self.mostIdlePasses && pass > Self.blockPasses {
@@ -143,6 +143,7 @@ package struct StepRunner: Sendable {
             from: fields["cursor"] ?? "",
             fields: [
                 "generation": String(generation + 1), "cursor": "leftovers \(generation + 1)", "step": "drain",
+                "owed": findings.isTruncated || findings.keys.isEmpty ? "" : BatchRange.keys(findings.keys).encoded,
                 "state": RunState.running.rawValue, "found": found,
                 "idle_passes": String(idlePasses),
                 "pass": String(findings.isTruncated && !isIdle ? pass : pass + 1),
@@ -150,6 +151,14 @@ package struct StepRunner: Sendable {
         )
         guard open != nil else { throw LeaseLost() }
         return nil
+    }
+
+    /// Blocks first, then keys, then only the keys that were left.
+    private static func scope(_ fields: [String: String], pass: Int) throws -> Verification.Scope {
+        if let text = fields["owed"], !text.isEmpty, case .keys(let keys) = try BatchRange(encoded: text) {
+            return .owed(keys)
+        }
+        return pass < Self.blockPasses ? .blocks : .keys
     }
 
     /// Leftovers are cut into blocks this many times; what still remains goes row by row, with attempts of its own.

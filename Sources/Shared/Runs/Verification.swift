@@ -9,13 +9,25 @@ package struct Verification: Sendable {
     let ledger: Ledger
     /// What is known of the generation's pivots; nil without `keep_newest`.
     let pivots: Ledger.PivotSet?
-    /// Whether leftovers are wanted as single keys instead of blocks.
-    let byKey: Bool
+    let scope: Scope
+
+    /// What is looked at, and what is wanted.
+    enum Scope: Sendable, Equatable {
+        /// The whole table; blocks with leftovers.
+        case blocks
+        /// The whole table; the keys of leftovers.
+        case keys
+        /// These rows only, which were all that was left at an earlier look. What has expired since is not this run's:
+        /// otherwise a run could not end while somebody keeps inserting rows that are expired already.
+        case owed([[String]])
+    }
 
     /// What was found.
     package struct Findings: Sendable, Equatable {
         /// Batches that cover the leftovers, at most 100; empty when nothing is left.
         package var leftovers: [BatchRange] = []
+        /// The leftovers' keys, unless blocks were wanted.
+        package var keys: [[String]] = []
         /// Whether there are more leftovers than `leftovers` covers.
         package var isTruncated = false
         /// Whether pivots must be found anew before anything can be said: some lost a witness, or rows turned up that a
@@ -29,6 +41,8 @@ package struct Verification: Sendable {
     private static let lastBlock = Int(UInt32.max) - 1
     private static let groupsPerStatement = 1_000
     private static let mostBatches = 100
+    private static let mostKeys = 10_000
+    private static let keysPerStatement = 500
 
     /// Reads the table.
     ///
@@ -36,7 +50,7 @@ package struct Verification: Sendable {
     func run(_ strategy: Strategy, unitsPerBatch: Int, _ connection: PostgresConnection) async throws -> Findings {
         let facts = self.statements.resolved.facts
         let chunks = self.ranges(strategy)
-        let byKey = self.byKey || !facts.isPlainHeap
+        let byKey = self.scope != .blocks || !facts.isPlainHeap
         return try await connection.transaction(isolation: "REPEATABLE READ", readOnly: true) { connection in
             var findings = Findings()
             let searching = TransactionSettings.searching.statement()
@@ -54,20 +68,31 @@ package struct Verification: Sendable {
                     findings.needsPivots = true
                     return findings
                 }
-                let limit = Self.mostBatches * (byKey ? 1 : max(unitsPerBatch, 1))
+                let limit = byKey ? Self.mostKeys : Self.mostBatches * max(unitsPerBatch, 1)
                 let found = try self.leftovers(range, byKey: byKey, limit: limit + 1, connection)
                 if byKey { keys += found } else { blocks += found.compactMap { $0.first.flatMap { Int($0) } } }
-                if keys.count > Self.mostBatches || blocks.count > limit { break }
+                if keys.count > Self.mostKeys || blocks.count > limit { break }
             }
-            findings.leftovers = byKey ? keys.map { .keys([$0]) } : Self.ranges(of: blocks, at: unitsPerBatch)
-            findings.isTruncated = findings.leftovers.count > Self.mostBatches
-            findings.leftovers = Array(findings.leftovers.prefix(Self.mostBatches))
+            if byKey {
+                findings.isTruncated = keys.count > Self.mostKeys
+                findings.keys = Array(keys.prefix(Self.mostKeys))
+                findings.leftovers = Self.batches(of: findings.keys)
+            } else {
+                let ranges = Self.ranges(of: blocks, at: unitsPerBatch)
+                findings.isTruncated = ranges.count > Self.mostBatches
+                findings.leftovers = Array(ranges.prefix(Self.mostBatches))
+            }
             return findings
         }
     }
 
     /// The whole table, in pieces of one statement each.
     private func ranges(_ strategy: Strategy) -> [BatchRange] {
+        if case .owed(let keys) = self.scope {
+            return stride(from: 0, to: keys.count, by: Self.keysPerStatement).map {
+                .keys(Array(keys[$0..<min($0 + Self.keysPerStatement, keys.count)]))
+            }
+        }
         switch strategy {
         case .block:
             let starts = Array(
@@ -120,6 +145,12 @@ package struct Verification: Sendable {
         return try connection.run(statement.sql, statement.parameters).rows.map { found in
             try (0..<width).map { try found.text($0) }
         }
+    }
+
+    /// Keys in at most 100 batches: one each when they are few.
+    private static func batches(of keys: [[String]]) -> [BatchRange] {
+        let size = max(1, (keys.count + Self.mostBatches - 1) / Self.mostBatches)
+        return stride(from: 0, to: keys.count, by: size).map { .keys(Array(keys[$0..<min($0 + size, keys.count)])) }
     }
 
     /// Ranges of at most `units` blocks that cover the given ones; what lies between them is read again, and spared.

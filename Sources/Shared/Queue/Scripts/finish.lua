@@ -6,7 +6,7 @@ local run, key = ARGV[1], run_key(ARGV[1])
 if redis.call('HGET', key, 'step_token') ~= ARGV[2] then return 0 end
 redis.call('HSET', key, 'state', ARGV[3], 'rows', ARGV[4], 'cascaded', ARGV[5], 'finished_at', ARGV[6], 'error', ARGV[7],
   'step', '', 'step_until', 0)
-redis.call('HDEL', key, 'cursor', 'step_owner', 'units', 'microseconds', 'pass', 'found',
+redis.call('HDEL', key, 'cursor', 'step_owner', 'units', 'microseconds', 'pass', 'found', 'owed',
   'idle_passes', 'stuck')
 redis.call('EXPIRE', key, ARGV[8])
 redis.call('ZREM', prefix .. 'active', run)
