@@ -1,4 +1,5 @@
 import ArgumentParser
+import Logging
 import PostgresClient
 import Shared
 
@@ -50,6 +51,9 @@ struct CommandError: Error, CustomStringConvertible {
 extension Services {
     /// The services of a producer command.
     static func producer() throws(ConfigurationError) -> Services {
-        try Services(environment: .process(), label: "ebb.producer")
+        var services = try Services(environment: .process(), label: "ebb.producer")
+        // A command tells its news itself; standard error is for what went wrong, unless somebody asks for more.
+        if services.logger.logLevel == .info { services.logger.logLevel = .notice }
+        return services
     }
 }

@@ -10,7 +10,7 @@ package struct Services: Sendable {
     package let configuration: EbbConfiguration
     package let catalog: Catalog
     package let ledger: Ledger
-    package let logger: Logger
+    package var logger: Logger
 
     /// - Throws: `ConfigurationError`.
     package init(environment: Environment, label: String) throws(ConfigurationError) {
