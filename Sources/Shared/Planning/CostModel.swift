@@ -16,9 +16,6 @@ enum CostModel {
     static let scattered = 8.0
     /// Walking over one index entry: once to plan, once to verify.
     static let entry = 0.6
-    /// Starting on one group: its pivot, its witnesses, its index descent.
-    static let group = 40.0
-
     /// WAL of one deleted row, in bytes.
     static let walPerRow = 55.0
     /// WAL of the first change to a block after a checkpoint, in bytes.

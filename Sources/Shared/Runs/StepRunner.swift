@@ -82,7 +82,6 @@ package struct StepRunner: Sendable {
         let pivots = keepsNewest ? try await self.ledger.pivotSet(lease.run, generation: generation, connection) : nil
         let verification = Verification(
             statements: context.statements(generation: generation),
-            ledger: self.ledger,
             pivots: pivots,
             scope: try Self.scope(fields, pass: pass)
         )

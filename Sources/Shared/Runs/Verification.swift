@@ -6,7 +6,6 @@ import PostgresClient
 /// into one already read would be overlooked.
 package struct Verification: Sendable {
     let statements: RangeStatement
-    let ledger: Ledger
     /// What is known of the generation's pivots; nil without `keep_newest`.
     let pivots: Ledger.PivotSet?
     let scope: Scope
