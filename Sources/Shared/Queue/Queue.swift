@@ -181,36 +181,12 @@ package struct Queue: Sendable {
         return (reply.array ?? []).map { $0.int == 1 }
     }
 
-    /// How a batch is given back; see the contract of `fail.lua`.
-    package enum Failure: Sendable, Hashable {
-        case release(after: Duration)
-        case retry(after: Duration, sqlState: String?, error: String)
-        case dead(sqlState: String?, error: String)
-    }
-
-    /// Gives a batch back.
-    ///
-    /// A repetition finds the lease lost, which is what it should be.
-    package func fail(_ lease: Lease, _ failure: Failure, consumer: String) async throws {
-        let parts: [String] =
-            switch failure {
-            case .release(let delay): ["release", delay.milliseconds, "", ""]
-            case .retry(let delay, let sqlState, let error): ["retry", delay.milliseconds, sqlState ?? "", error]
-            case .dead(let sqlState, let error): ["dead", "0", sqlState ?? "", error]
-            }
-        _ = try await self.redis.evaluate(
-            QueueScripts.fail,
-            keys: [self.keys.prefix, lease.stream],
-            arguments: [consumer, lease.entry, String(lease.token)] + parts
-        )
-    }
-
-    /// Forgets consumers and workers that have been silent for longer than `age`.
-    package func reap(silentFor age: Duration) async throws {
+    /// Forgets consumers and workers that have been silent for longer than `age`, and dead letters that are too old.
+    package func reap(silentFor age: Duration, deadLetters: Duration) async throws {
         _ = try await self.redis.evaluate(
             QueueScripts.reap,
             keys: [self.keys.prefix],
-            arguments: [age.milliseconds]
+            arguments: [age.milliseconds, deadLetters.milliseconds]
         )
     }
 
