@@ -58,6 +58,9 @@ struct Run: AsyncParsableCommand {
         try await services.ledger.checkServer(connection)
         _ = try await services.ledger.upgrade(connection)
         await connection.close()
+        for warning in try await queue.checkServer() {
+            services.logger.log(.warning, "Redis is not as it should be", [.error: "\(warning)"])
+        }
         // Last, since it writes.
         try await queue.setup()
     }

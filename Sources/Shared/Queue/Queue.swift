@@ -16,32 +16,15 @@ package struct Queue: Sendable {
     ///
     /// Idempotent.
     ///
-    /// - Throws: `QueueError` for a server that is too old; `RedisError`.
+    /// - Throws: `QueueError` for a server that cannot be used; `RedisError`.
     package func setup() async throws {
-        try await self.checkServer()
+        // Whoever starts something has asked before, and told what is doubtful.
+        _ = try await self.checkServer()
         _ = try await self.redis.evaluate(QueueScripts.setup, keys: [self.keys.prefix], arguments: [])
     }
 
     /// Closes the connection.
     package func close() async { await self.redis.close() }
-
-    /// Whether the server answers and is new enough; changes nothing.
-    ///
-    /// - Throws: `QueueError` for a server that is too old; `RedisError`.
-    package func checkServer() async throws {
-        let information = try await self.redis.send("INFO", "server").string ?? ""
-        let line = information.split(whereSeparator: \.isNewline).first { $0.hasPrefix("redis_version:") }
-        let text = line.map { String($0.dropFirst("redis_version:".count)) } ?? "unknown"
-        let version = text.split(separator: ".").compactMap { Int($0) }
-        guard !version.lexicographicallyPrecedes(Self.oldestServer) else {
-            throw QueueError("Redis \(text) is too old; Ebb needs Redis 7.0.4 or newer, or Valkey 7.2 or newer")
-        }
-    }
-
-    /// 7.0.0 to 7.0.3 can be made to overflow their heap by XAUTOCLAIM (CVE-2022-31144).
-    ///
-    /// Valkey calls itself 7.2.4.
-    private static let oldestServer = [7, 0, 4]
 
     /// The streams, most urgent first.
     package var streams: [String] { Priority.allCases.map(self.keys.stream) }
