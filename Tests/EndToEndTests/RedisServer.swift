@@ -20,8 +20,8 @@ struct RedisServer: Sendable {
         )
     }
 
-    /// Starts the server and returns once it answers, be it that it still loads its data.
-    func start(_ options: [String] = []) async throws {
+    /// Starts the server and returns once it can be used; when that `takesLong`, already while it loads its data.
+    func start(_ options: [String] = [], takesLong: Bool = false) async throws {
         let standard = [
             "--port", "0", "--unixsocket", self.socket, "--dir", self.directory, "--save", "", "--daemonize", "yes",
             "--pidfile", self.pidFile, "--logfile", self.directory + "/redis.log", "--appendonly", "yes",
@@ -34,7 +34,8 @@ struct RedisServer: Sendable {
             error: .combinedWithOutput
         )
         try #require(result.terminationStatus.isSuccess, "\(result.standardOutput)")
-        try await until("Redis answers") { try await self.answer("INFO") != nil }
+        // INFO is answered while data is loaded.
+        try await until("Redis answers") { try await self.answer(takesLong ? "INFO" : "PING") != nil }
     }
 
     /// Ends the server at once, as a crash does, and returns when it is gone.
