@@ -56,19 +56,25 @@ extension Ledger {
     /// Writes that a batch ended without deleting anything, before the queue hears of it: a late predecessor's first
     /// write then conflicts and rolls back.
     ///
+    /// - `limits`: whoever is at the batch just now is waited for as long as a batch waits for a lock.
     /// - Returns: how it ended by the ledger now; another outcome than asked for when somebody was faster.
     package func end(
         _ run: String,
         _ batch: String,
         as outcome: BatchOutcome,
+        limits: TransactionSettings.TimeLimits,
         _ connection: PostgresConnection
     ) async throws -> BatchRecord? {
-        _ = try await connection.query(
-            """
-            INSERT INTO \(self.table("batch")) (run, batch, outcome) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
-            """,
-            [run, batch, outcome.rawValue]
-        )
+        let settings = TransactionSettings(for: .keys([]), limits: limits).statement()
+        try await connection.transaction { connection in
+            _ = try connection.run(settings.sql, settings.parameters)
+            _ = try connection.run(
+                """
+                INSERT INTO \(self.table("batch")) (run, batch, outcome) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+                """,
+                [run, batch, outcome.rawValue]
+            )
+        }
         return try await self.batch(run, batch, connection)
     }
 

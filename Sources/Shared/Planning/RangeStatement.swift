@@ -128,9 +128,21 @@ package struct RangeStatement: Sendable {
     }
 
     /// Selects from the expired rows of a range.
-    func select(_ output: String, _ range: BatchRange, suffix: String) -> PostgresStatement {
+    ///
+    /// - `others`: ranges whose rows are left out; those of groups say nothing about single rows and leave none out.
+    func select(
+        _ output: String,
+        _ range: BatchRange,
+        except others: [BatchRange] = [],
+        suffix: String
+    ) -> PostgresStatement {
         var sql = SQLText()
-        let (with, from, conditions) = self.parts(range, pivots: nil, &sql)
+        var (with, from, conditions) = self.parts(range, pivots: nil, &sql)
+        let rule = RuleSQL(resolved: self.resolved, terms: self.terms)
+        for other in others {
+            if case .group = other { continue }
+            conditions.append("NOT (\(self.rangeConditions(other, rule, &sql).joined(separator: " AND ")))")
+        }
         let tables = ["\(self.resolved.facts.name) AS \(RuleSQL.row)"] + from
         return sql.statement(
             "\(with)SELECT \(output)\nFROM \(tables.joined(separator: ", "))"

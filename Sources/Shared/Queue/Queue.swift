@@ -67,6 +67,8 @@ package struct Queue: Sendable {
         package var nextDue: Int?
         /// Entries that are no batches, one sentence each.
         package var malformed: [QueueError] = []
+        /// What a part of the poll met; what the other parts have taken is here all the same.
+        package var failure: RedisError?
 
         package init() {}
     }
@@ -79,18 +81,22 @@ package struct Queue: Sendable {
         var work = Work()
         // One stream after the other, so that what is taken over never exceeds the slots; at most once a second.
         for (stream, cursor) in poll.reclaim ?? [:] where work.leases.count < poll.slots {
-            let reply =
-                try await self.redis.evaluate(
-                    QueueScripts.reclaim,
-                    keys: [prefix, stream],
-                    arguments: [
-                        poll.consumer, poll.lease.milliseconds, cursor, String(poll.slots - work.leases.count),
-                    ]
-                ).array ?? []
-            work.cursors[stream] = reply.first?.string ?? "0-0"
-            self.add(reply.last?.array ?? [], to: &work)
+            do {
+                let reply =
+                    try await self.redis.evaluate(
+                        QueueScripts.reclaim,
+                        keys: [prefix, stream],
+                        arguments: [
+                            poll.consumer, poll.lease.milliseconds, cursor, String(poll.slots - work.leases.count),
+                        ]
+                    ).array ?? []
+                work.cursors[stream] = reply.first?.string ?? "0-0"
+                self.add(reply.last?.array ?? [], to: &work)
+            } catch let error as RedisError {
+                work.failure = error
+            }
         }
-        let replies = try await self.redis.pipeline([
+        let requests: [RedisRequest] = [
             .script(QueueScripts.promote, keys: [prefix], arguments: ["100"]),
             .script(
                 QueueScripts.claim,
@@ -104,10 +110,16 @@ package struct Queue: Sendable {
                     poll.consumer, poll.lease.milliseconds, String(poll.ahead.most), String(poll.ahead.unmeasured), "",
                 ]
             ),
-        ])
-        if let due = try replies[0].get().array?.last?.int, due >= 0 { work.nextDue = due }
-        self.add(try replies[1].get().array ?? [], to: &work)
-        work.step = Self.step(try replies[2].get())
+        ]
+        do {
+            let replies = try await self.redis.pipeline(requests)
+            for reply in replies { if case .failure(let error) = reply { work.failure = error } }
+            if let due = replies[0].value?.array?.last?.int, due >= 0 { work.nextDue = due }
+            self.add(replies[1].value?.array ?? [], to: &work)
+            work.step = replies[2].value.flatMap(Self.step)
+        } catch let error as RedisError {
+            work.failure = error
+        }
         return work
     }
 
@@ -184,6 +196,11 @@ package struct Queue: Sendable {
         else { return nil }
         return StepLease(run: run, step: step, token: token)
     }
+}
+
+extension Result {
+    /// The success; nil for a failure.
+    fileprivate var value: Success? { if case .success(let value) = self { value } else { nil } }
 }
 
 extension Duration {

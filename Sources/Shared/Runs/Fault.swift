@@ -33,7 +33,7 @@ package enum Fault: Sendable, Hashable {
         switch error {
         case is CancellationError: self = .stopped
         case let error as PostgresError: self = Self.of(error)
-        case is RedisError: self = .queueAway
+        case let error as RedisError: self = error.isServerAway ? .queueAway : .other
         case is QueueError: self = .malformed
         case RunContext.Obstacle.otherDefinition: self = .otherDefinition
         case RunContext.Obstacle.unknownRun: self = .unknownRun

@@ -1,5 +1,6 @@
 import FoundationEssentials
 package import PostgresClient
+import RedisClient
 
 /// Starts a run: the ledger first, then the queue.
 package struct RunStarter: Sendable {
@@ -64,10 +65,17 @@ package struct RunStarter: Sendable {
         guard record.definitionHash == target.definitionHash else {
             throw RunContext.Obstacle.otherDefinition(run: record.run, target: target.name)
         }
-        if isNew {
-            try await self.queue.create(record, generation: 1)
-        } else {
-            try await self.restore(record, connection)
+        do {
+            if isNew {
+                try await self.queue.create(record, generation: 1)
+            } else {
+                try await self.restore(record, connection)
+            }
+        } catch let error as RedisError where error.prefix == "OOM" {
+            throw RunRefusal(
+                "Redis is full, so run \(record.run) of \(target.name) waits in the ledger: let workers drain the queue or raise "
+                    + "maxmemory, then enqueue again"
+            )
         }
         return (record, isNew)
     }

@@ -38,19 +38,27 @@ package struct StepRunner: Sendable {
                 try await self.perform(lease, connection)
             }
         } catch {
-            switch Fault(error) {
-            case .stopped: try await self.queue.release(lease)
-            case .run:
-                try await self.queue.pause(lease.run, error: "\(error)")
-                try await self.queue.release(lease)
-            case .otherDefinition:
-                try await self.queue.decline(lease.run, consumer: owner, within: duration, error: "\(error)")
-                try await self.queue.release(lease)
-            default:
-                if !(error is LeaseLost) { _ = try await self.queue.advance(lease, ["error": "\(error)"]) }
-                try await self.queue.release(lease, after: Self.retryDelay)
+            do { try await self.giveBack(lease, owner: owner, after: error) } catch let second {
+                // Redis is away; the step is free again when its lease is up.
+                self.logger.log(.debug, "step not given back", [.run: "\(lease.run)", .error: "\(second)"])
             }
             throw error
+        }
+    }
+
+    private func giveBack(_ lease: StepLease, owner: String, after error: any Error) async throws {
+        switch Fault(error) {
+        case .stopped: try await self.queue.release(lease)
+        case .run:
+            try await self.queue.pause(lease.run, error: "\(error)")
+            try await self.queue.release(lease)
+        case .otherDefinition:
+            let duration = self.configuration.leases.duration
+            try await self.queue.decline(lease.run, consumer: owner, within: duration, error: "\(error)")
+            try await self.queue.release(lease)
+        default:
+            if !(error is LeaseLost) { _ = try await self.queue.advance(lease, ["error": "\(error)"]) }
+            try await self.queue.release(lease, after: Self.retryDelay)
         }
     }
 
@@ -97,7 +105,8 @@ package struct StepRunner: Sendable {
         let verification = Verification(
             statements: context.statements(generation: generation),
             pivots: pivots,
-            scope: try Self.scope(fields, pass: pass)
+            scope: try Self.scope(fields, pass: pass),
+            givenUp: try await self.givenUp(lease.run)
         )
         let units = try await self.firstSize(context, connection).units
         let findings = try await verification.run(
@@ -164,6 +173,20 @@ package struct StepRunner: Sendable {
         )
         guard open != nil else { throw LeaseLost() }
         return nil
+    }
+
+    /// The ranges of a run's dead letters, all single rows in one.
+    private func givenUp(_ run: String) async throws -> [BatchRange] {
+        var keys: [[String]] = []
+        var others: [BatchRange] = []
+        for letter in try await self.queue.deadLetters(of: run) {
+            switch letter.range {
+            case .keys(let more)?: keys += more
+            case let range?: others.append(range)
+            case nil: break
+            }
+        }
+        return keys.isEmpty ? others : others + [.keys(keys)]
     }
 
     /// Blocks first, then keys, then only the keys that were left.

@@ -77,9 +77,7 @@ extension Slot {
     ) async throws -> Verdict? {
         guard let halves = try await self.halves(of: lease, connection) else { return nil }
         let message = lease.message
-        guard let record = try await self.ledger.end(message.run, message.batch, as: .split, connection) else {
-            return nil
-        }
+        guard let record = try await self.end(message, as: .split, connection) else { return nil }
         guard record.outcome == .split else { return try await self.verdict(on: record, lease, connection) }
         return .back(lease, .split(halves, because: reason))
     }
@@ -115,12 +113,21 @@ extension Slot {
         _ connection: PostgresConnection
     ) async throws -> Verdict {
         let message = lease.message
-        let record = try await self.ledger.end(message.run, message.batch, as: .dead, connection)
+        let record = try await self.end(message, as: .dead, connection)
         if let record, record.outcome != .dead { return try await self.verdict(on: record, lease, connection) }
         var values = self.values(lease)
         values[.error] = "\(error)"
         self.logger.log(.error, "batch is given up on", values)
         return .back(lease, .dead(error, range: range, most: self.mostDead))
+    }
+
+    private func end(
+        _ message: BatchMessage,
+        as outcome: Ledger.BatchOutcome,
+        _ connection: PostgresConnection
+    ) async throws -> Ledger.BatchRecord? {
+        let limits = self.policy.limits.timeLimits
+        return try await self.ledger.end(message.run, message.batch, as: outcome, limits: limits, connection)
     }
 
     func values(_ lease: Lease, _ error: (any Error)? = nil) -> [LogKey: Logger.MetadataValue] {

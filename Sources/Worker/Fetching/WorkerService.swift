@@ -136,7 +136,10 @@ struct WorkerService: Service {
             }
             if !fetcher.holdsWork { group.cancelAll() }
         }
-        try await fetcher.leave()
+        do { try await fetcher.leave() } catch {
+            // What is not given back is taken over when its lease is up; what is done is in the ledger.
+            self.services.logger.log(.warning, "the queue does not answer a worker that stops", [.error: "\(error)"])
+        }
     }
 
     private func run(_ step: StepLease, _ consumer: String, _ pool: ConnectionPool) async -> Event {

@@ -5,6 +5,20 @@ import Testing
 
 @testable import Worker
 
+extension TestBed {
+    /// Writes that a batch ended, as a worker does.
+    func end(_ message: BatchMessage, as outcome: Ledger.BatchOutcome) async throws -> Ledger.BatchRecord? {
+        let limits = self.services.configuration.batches.timeLimits
+        return try await self.ledger.end(
+            message.run,
+            message.batch,
+            as: outcome,
+            limits: limits,
+            self.connection
+        )
+    }
+}
+
 /// One batch is one transaction with at most one effect.
 @Suite(.timeLimit(.minutes(2))) struct BatchExecutorTests {
     private static let target =
@@ -69,7 +83,7 @@ import Testing
     @Test func `a batch that was given up on is never executed`() async throws {
         try await self.withBatch { bed, executor, lease, context in
             let message = lease.message
-            let record = try await bed.ledger.end(message.run, message.batch, as: .dead, bed.connection)
+            let record = try await bed.end(message, as: .dead)
             #expect(record == .init(outcome: .dead, rows: 0, cascaded: 0))
             let outcome = try await executor.run(lease.message, context, .waiting, bed.connection)
             #expect(outcome == .endedBefore(.init(outcome: .dead, rows: 0, cascaded: 0)))
@@ -81,7 +95,7 @@ import Testing
         try await self.withBatch { bed, executor, lease, context in
             _ = try await executor.run(lease.message, context, .waiting, bed.connection)
             let message = lease.message
-            let record = try await bed.ledger.end(message.run, message.batch, as: .dead, bed.connection)
+            let record = try await bed.end(message, as: .dead)
             #expect(record == .init(outcome: .done, rows: 300, cascaded: 207))
         }
     }

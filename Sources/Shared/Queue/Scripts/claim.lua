@@ -5,8 +5,10 @@
 local out, wanted, looked = {}, tonumber(ARGV[2]), 0
 for s = 2, #KEYS do
   while #out < wanted and looked < 100 do
-    local reply = redis.call('XREADGROUP', 'GROUP', group, ARGV[1], 'COUNT', wanted - #out, 'STREAMS', KEYS[s], '>')
-    if not reply then break end
+    local reply = redis.pcall('XREADGROUP', 'GROUP', group, ARGV[1], 'COUNT', wanted - #out, 'STREAMS', KEYS[s], '>')
+    -- What another stream has given already must not be lost.
+    if reply and reply.err and #out == 0 then return reply end
+    if not reply or reply.err then break end
     for _, entry in ipairs(reply[1][2]) do
       deliver(out, KEYS[s], ARGV[1], entry, 1, 'queued')
       looked = looked + 1

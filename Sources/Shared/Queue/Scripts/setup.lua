@@ -20,7 +20,7 @@ for _, stream in ipairs(streams) do
     until #entries < 1000
     for _, run in ipairs(redis.call('ZRANGE', prefix .. 'active', 0, -1)) do
       local v = redis.call('HMGET', run_key(run), 'queued', 'leased', 'priority')
-      if v[1] and prefix .. 'stream:' .. v[3] == stream then
+      if v[1] and v[2] and v[3] and prefix .. 'stream:' .. v[3] == stream then
         local there = counts[run] or 0
         redis.call('HINCRBY', run_key(run), 'total', there - v[1] - v[2])
         redis.call('HSET', run_key(run), 'queued', there, 'leased', 0)
