@@ -48,6 +48,7 @@ struct Enqueue: AsyncParsableCommand {
                 runs.append(record.run)
                 if !self.json { print("run \(record.run) of \(record.target): cut by \(record.strategy.rawValue)") }
             }
+            if self.wait { try await launcher.warnWithoutWorkers() }
             var statuses: [RunStatus] = []
             for run in runs {
                 statuses.append(self.wait ? try await launcher.wait(for: run) : try await session.status(of: run))

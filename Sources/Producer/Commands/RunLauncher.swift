@@ -48,6 +48,8 @@ struct RunLauncher: Sendable {
 
     /// Waits until a run that is ending is over, doing its last step if nobody else does; at most for `limit`.
     ///
+    /// What vanished workers held ends with it.
+    ///
     /// - Returns: how it stands then; nil when Redis does not know it.
     func waitForEnd(of run: String, within limit: Duration) async throws -> RunStatus? {
         let deadline = ContinuousClock.now + limit
@@ -56,6 +58,8 @@ struct RunLauncher: Sendable {
             if fields.isEmpty { return nil }
             let status = try RunStatus(fields: fields)
             if status.state.isOver || .now >= deadline { return status }
+            let lease = self.session.services.configuration.leases.duration
+            try await self.session.queue.dropLapsed(of: run, lease: lease)
             if let step = try await self.takeStep(of: run) {
                 try await self.perform(step, self.session.connection)
             } else {
@@ -84,6 +88,15 @@ struct RunLauncher: Sendable {
                 self.session.services.logger.log(.notice, "waiting", [.run: "\(run)", .error: "\(error)"])
             }
             try await Task.sleep(for: Self.pause)
+        }
+    }
+
+    /// A command that only waits would wait for ever where nobody works.
+    func warnWithoutWorkers() async throws {
+        let lease = self.session.services.configuration.leases.duration
+        if self.isQuiet { return }
+        if try await self.session.queue.workersAlive(within: lease) == 0 {
+            print("no worker is alive yet; start worker, or use producer cleanup, which brings its own")
         }
     }
 

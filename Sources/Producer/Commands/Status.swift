@@ -35,7 +35,9 @@ struct Status: AsyncParsableCommand {
                     view.show(status)
                     while !status.state.isOver {
                         try await Task.sleep(for: Self.pause)
-                        do { status = try await queue.status(of: run) } catch where Fault(error) == .queueAway { continue }
+                        do { status = try await queue.status(of: run) } catch  where Fault(error) == .queueAway {
+                            continue
+                        }
                         view.show(status)
                     }
                 } else {

@@ -61,6 +61,21 @@ extension Queue {
         } while cursor != "0"
     }
 
+    /// Cancels the batches of a run that ends early whose leases have lapsed, as when no worker is left to take them over.
+    package func dropLapsed(of run: String, lease: Duration) async throws {
+        for stream in self.streams {
+            var position = "-"
+            repeat {
+                let reply = try await self.redis.evaluate(
+                    QueueScripts.dropLapsed,
+                    keys: [self.keys.prefix, stream],
+                    arguments: [run, lease.milliseconds, position]
+                )
+                position = reply.string ?? ""
+            } while !position.isEmpty
+        }
+    }
+
     /// Says that a worker cannot work on a run; when no live worker can, the run is paused.
     ///
     /// - `age`: within which a live worker has given a sign of life.

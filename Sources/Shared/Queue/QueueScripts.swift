@@ -20,6 +20,7 @@ enum QueueScripts {
     static let pause = script("pause", PackageResources.pause_lua)
     static let endRun = script("end_run", PackageResources.end_run_lua)
     static let dropDelayed = script("drop_delayed", PackageResources.drop_delayed_lua)
+    static let dropLapsed = script("drop_lapsed", PackageResources.drop_lapsed_lua)
     static let blind = script("blind", PackageResources.blind_lua)
     static let revive = script("revive", PackageResources.revive_lua, grows: true)
     static let discard = script("discard", PackageResources.discard_lua)

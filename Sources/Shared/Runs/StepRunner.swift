@@ -49,7 +49,8 @@ package struct StepRunner: Sendable {
     private func giveBack(_ lease: StepLease, owner: String, after error: any Error) async throws {
         switch Fault(error) {
         case .stopped: try await self.queue.release(lease)
-        case .run:
+        // A query of a step that errs, or takes its half hour, would do so again and again.
+        case .run, .row, .timeout, .malformed:
             try await self.queue.pause(lease.run, error: "\(error)")
             try await self.queue.release(lease)
         case .otherDefinition:

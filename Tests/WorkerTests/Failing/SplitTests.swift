@@ -19,7 +19,11 @@ import Testing
             #expect(outcome.count("dead") == 2)
             #expect(outcome.count("split") >= 10)
             #expect(outcome.ledgerRows == 5_000 - 12)
-            #expect(try await bed.strings("SELECT id::text FROM events WHERE id <= 4990 ORDER BY events.id") == ["777", "4242"])
+            #expect(
+                try await bed.strings("SELECT id::text FROM events WHERE id <= 4990 ORDER BY events.id") == [
+                    "777", "4242",
+                ]
+            )
             #expect(try await bed.int("SELECT count(*) FROM events") == 12)
             #expect(outcome.unrest == [])
         }

@@ -101,7 +101,9 @@ import Testing
         try await self.withBed { bed, control in
             try await bed.createEvents(2_000)
             try await bed.onDelete("PERFORM pg_sleep(0.001)")
-            guard case .on(let knobs) = try bed.target().resolveKnobs(environment: bed.services.environment) else { return }
+            guard case .on(let knobs) = try bed.target().resolveKnobs(environment: bed.services.environment) else {
+                return
+            }
             let starter = RunStarter(ledger: bed.ledger, queue: bed.queue, configuration: bed.services.configuration)
             let (record, _) = try await starter.start(
                 try bed.target(),
