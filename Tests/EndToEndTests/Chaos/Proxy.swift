@@ -84,6 +84,18 @@ final class Proxy: Sendable {
     }
 }
 
+extension Proxy.Fault: CustomStringConvertible {
+    var description: String {
+        switch self {
+        case .cut: "cut"
+        case .blackHole(let direction, let time): "black hole \(direction.rawValue) for \(time)"
+        case .delay(let delay, let time): "slow by \(delay) for \(time)"
+        case .refuse(let time): "refused for \(time)"
+        case .cutAfter(let bytes, let direction): "cut after \(bytes) bytes \(direction.rawValue)"
+        }
+    }
+}
+
 /// Orders for the loop, with a pipe that wakes it.
 final class Mailbox: Sendable {
     private let orders = Mutex<[Proxy.Order]>([])
