@@ -32,7 +32,7 @@ import Testing
         freezes: 1,
         postgresRestarts: 2,
         redisRestarts: 2,
-        networkFaults: 6,
+        networkFaults: 10,
         locks: 1
     )
 

@@ -94,13 +94,15 @@ struct Invariants: Sendable {
     }
 
     /// What differs between the workers that live and those that Redis knows.
+    ///
+    /// An idle worker is no consumer for long: a Redis before 7.2 takes a read of an empty stream for no sign of life.
     private func strangers() async throws -> String? {
         let members = (0..<Storm.workers).compactMap { self.site.fleet.member(Fleet.worker($0)) }
         let alive = Set(members.compactMap { self.site.fleet.consumer(of: $0) })
         let known = try await self.consumers()
         let beating = try await self.sandbox.redis.send("ZRANGE", self.sandbox.key("workers"), "0", "-1")
         let names = Set((beating.array ?? []).compactMap(\.string))
-        guard alive.count == Storm.workers, known == alive, names == alive else {
+        guard alive.count == Storm.workers, known.isSubset(of: alive), names == alive else {
             return "alive \(alive.sorted()), consumers \(known.sorted()), beating \(names.sorted())"
         }
         return nil

@@ -49,8 +49,9 @@ struct ProxyLoop {
         case .inflict(.delay(let delay, let time)): self.delay = (delay, .now + time)
         case .inflict(.refuse(let time)):
             self.reset { _ in true }
-            // The port stays bound while nobody listens, so that it cannot become another's meanwhile.
-            shutdown(self.listener, CInt(SHUT_RDWR))
+            // The port stays bound while nobody listens, so that it cannot become another's meanwhile. Only once: a second
+            // time would be inherited by the connections of the next time it listens, as their own shutdown.
+            if self.refusedUntil == nil { shutdown(self.listener, CInt(SHUT_RDWR)) }
             self.refusedUntil = .now + time
         case .inflict(.cutAfter(let bytes, let direction)): self.allowance = (bytes, direction)
         }

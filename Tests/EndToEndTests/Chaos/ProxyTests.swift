@@ -85,7 +85,7 @@ import Testing
                 return start.duration(to: .now) >= .milliseconds(200)
             }
             proxy.heal()
-            proxy.inflict(.refuse(for: .milliseconds(300)))
+            for _ in 1...2 { proxy.inflict(.refuse(for: .milliseconds(300))) }
             try await until("nobody listens") {
                 try await Self.failure(redis) == .connectionFailed
             }
