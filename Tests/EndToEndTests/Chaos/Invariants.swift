@@ -13,14 +13,20 @@ struct Invariants: Sendable {
     /// With the workers still alive.
     func violationsAtRest() async throws -> [String] {
         var violations = Violations()
+        try await violations.expectSoon("the producer has seen the end") {
+            self.site.fleet.member(Fleet.producer).map { "its process \($0.running.pid) is alive" }
+        }
         let status = try await self.status()
         let state = self.storm.poison.isEmpty ? "finished" : "failed"
         violations.expect(status.state == state, "the run is \(status.state): \(status.error ?? "no error")")
-        violations.expect(!self.storm.poison.isEmpty || status.error == nil, "the run has an error: \(status.error ?? "")")
+        let hasError = status.error != nil
+        violations.expect(hasError == !self.storm.poison.isEmpty, "its error: \(status.error ?? "none")")
         let batches = status.batches
         violations.expect(batches.total == batches.done + batches.dead + batches.cancelled, "at rest: \(batches)")
         violations.expect(batches.dead == self.storm.poison.count, "\(batches.dead) batches are dead")
         violations.expect(batches.cancelled == 0, "\(batches.cancelled) batches are cancelled")
+        let strange = try await self.strangeLetters()
+        violations.expect(strange.isEmpty, "dead letters that are not one poison row each: \(strange)")
         try await violations.expectSoon("the queue is empty") { try await self.leftInQueue() }
         try await violations.expectSoon("only the workers that live are known") { try await self.strangers() }
         violations.expect(
@@ -36,9 +42,13 @@ struct Invariants: Sendable {
         func number(_ sql: String) async throws -> Int { try await postgres.query(sql).rows[0].int(0) ?? -1 }
         var violations = Violations()
         let (schema, ledger, run) = (self.sandbox.schema, self.sandbox.namespace, self.site.run)
-        let dead = try await number("SELECT count(*) FROM \(schema).survivors LEFT JOIN \(schema).events USING (id) WHERE body IS NULL")
+        let dead = try await number(
+            "SELECT count(*) FROM \(schema).survivors AS s LEFT JOIN \(schema).events AS e USING (id) WHERE e.id IS NULL"
+        )
         violations.expect(dead == 0, "\(dead) rows died that should live")
-        let alive = try await number("SELECT count(*) FROM \(schema).events LEFT JOIN \(schema).survivors AS s USING (id) WHERE s.id IS NULL")
+        let alive = try await number(
+            "SELECT count(*) FROM \(schema).events AS e LEFT JOIN \(schema).survivors AS s USING (id) WHERE s.id IS NULL"
+        )
         violations.expect(alive == 0, "\(alive) rows survived that should die")
 
         let status = try await self.status()
@@ -74,6 +84,21 @@ struct Invariants: Sendable {
     private func status() async throws -> StatusDocument {
         try await self.sandbox.producer("status", self.site.run, "--json").json(StatusDocument.self)
     }
+
+    /// Dead letters that are not a poison row by itself, and poison rows without one.
+    private func strangeLetters() async throws -> [String] {
+        let postgres = try await self.site.servers.connectPostgres()
+        let sql = "SELECT id FROM \(self.sandbox.schema).events WHERE body = ANY ($1::text[])"
+        let rows = try await postgres.query(sql, ["{\(self.storm.poisonBodies.joined(separator: ","))}"]).rows
+        await postgres.close()
+        let expected = Set(rows.compactMap { $0[0].map { "keys (\($0))" } })
+        let found = try await self.sandbox.producer("dead", "list", "--run", self.site.run, "--json")
+            .json([DeadLetter].self).map(\.range)
+        return found.filter { !expected.contains($0) } + expected.subtracting(found)
+    }
+
+    /// Of `producer dead list --json`.
+    private struct DeadLetter: Decodable { var range: String }
 
     // MARK: Redis
 

@@ -41,9 +41,11 @@ struct Storm: Sendable {
         (self.keepsNewest, self.strategy) = Self.shapes[Int(seed % UInt64(Self.shapes.count))]
         var random = SeededGenerator(seed: ~seed)
         // Expired, with a time, and not the newest of a source; see `createEvents`.
-        self.poison =
-            poison
-            ? (0..<5).map { _ in Int.random(in: 101..<rows / 1_000, using: &random) * 1_000 + 10 } : []
+        var numbers: Set<Int> = []
+        while poison && numbers.count < 5 {
+            numbers.insert(Int.random(in: 2..<rows / 1_000, using: &random) * 1_000 + 10)
+        }
+        self.poison = numbers.sorted()
     }
 
     /// Sets up servers and table, lets the storm go over them, and checks what is left.
@@ -107,9 +109,12 @@ struct Storm: Sendable {
         }
     }
 
+    /// What the poison rows have in their column `body`.
+    var poisonBodies: [String] { self.poison.map { "event \($0)" } }
+
     private func createPoison(_ sandbox: Sandbox) async throws {
         guard !self.poison.isEmpty else { return }
-        let bodies = self.poison.map { "'event \($0)'" }.joined(separator: ", ")
+        let bodies = self.poisonBodies.map { "'\($0)'" }.joined(separator: ", ")
         try await sandbox.execute(
             """
             CREATE FUNCTION \(sandbox.schema).refuse() RETURNS trigger LANGUAGE plpgsql AS

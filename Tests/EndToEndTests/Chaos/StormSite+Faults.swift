@@ -31,16 +31,21 @@ extension StormSite {
     private func killStepOwner() async throws {
         let giveUp = ContinuousClock.now + .milliseconds(500)
         while ContinuousClock.now < giveUp {
-            if let fields = await self.fields(), let owner = fields["step_owner"], fields["step"] != "drain",
-                let until = fields["step_until"].flatMap({ Double($0) }), until > Date.now.timeIntervalSince1970 * 1_000,
-                let name = self.fleet.name(of: owner), self.fleet.kill(name)
-            {
+            if let owner = await self.stepOwner(), let name = self.fleet.name(of: owner), self.fleet.kill(name) {
                 return
             }
             // Only makes room for others between two looks.
             try await Task.sleep(for: .milliseconds(2))
         }
         try await self.killWorker(from: 0)
+    }
+
+    /// What whoever plans or verifies now calls itself in Redis.
+    private func stepOwner() async -> String? {
+        guard let fields = await self.fields(), fields["step"] != "drain",
+            let until = fields["step_until"].flatMap({ Double($0) }), until > Date.now.timeIntervalSince1970 * 1_000
+        else { return nil }
+        return fields["step_owner"]
     }
 
     private func freeze(_ number: Int, for time: Duration) async throws {

@@ -53,7 +53,9 @@ final class StormSite: Sendable {
         do { return try await body() } catch { return nil }
     }
 
-    /// The run's hash in one look; nil while Redis is away. Its counters must add up at every instant.
+    /// The run's hash in one look; nil while Redis is away.
+    ///
+    /// Its counters must add up at every instant.
     func fields() async -> [String: String]? {
         guard let reply = await self.patiently({ try await self.sandbox.redis.send("HGETALL", self.runKey) }),
             let words = reply.array?.map({ $0.string ?? "" }), !words.isEmpty
@@ -62,7 +64,8 @@ final class StormSite: Sendable {
         for index in stride(from: 0, to: words.count - 1, by: 2) { fields[words[index]] = words[index + 1] }
         let parts = Self.places.map { Int(fields[$0] ?? "") ?? -1 }
         if parts.reduce(0, +) != Int(fields["total"] ?? "") || parts.contains(where: { $0 < 0 }) {
-            self.note("the counters do not add up: \(fields.filter { Self.places.contains($0.key) || $0.key == "total" })")
+            let counters = fields.filter { Self.places.contains($0.key) || $0.key == "total" }
+            self.note("the counters do not add up: \(counters)")
         }
         return fields
     }
