@@ -40,10 +40,11 @@ struct Storm: Sendable {
         self.mix = mix
         (self.keepsNewest, self.strategy) = Self.shapes[Int(seed % UInt64(Self.shapes.count))]
         var random = SeededGenerator(seed: ~seed)
-        // Expired, with a time, and not the newest of a source; see `createEvents`.
         var numbers: Set<Int> = []
         while poison && numbers.count < 5 {
-            numbers.insert(Int.random(in: 2..<rows / 1_000, using: &random) * 1_000 + 10)
+            let number = Int.random(in: 2_000..<rows, using: &random)
+            // Expired, with a time, and not the newest of a source; see `createEvents`.
+            if number % 10 < 8 && number % 1_000 != 7 { numbers.insert(number) }
         }
         self.poison = numbers.sorted()
     }
