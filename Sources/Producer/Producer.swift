@@ -9,7 +9,8 @@ struct Producer: AsyncParsableCommand {
         abstract:
             "Plans cleanups of PostgreSQL tables into batches, enqueues them into Redis, and shows their progress.",
         subcommands: [
-            Setup.self, Targets.self, PlanCommand.self, Enqueue.self, Cleanup.self, Status.self, Runs.self,
+            Setup.self, Targets.self, PlanCommand.self, Enqueue.self, Cleanup.self, Status.self, Runs.self, Pause.self,
+            Resume.self, Cancel.self, Dead.self, Recover.self,
         ]
     )
 }

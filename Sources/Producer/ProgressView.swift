@@ -1,6 +1,11 @@
 import Glibc
 import Shared
 
+extension RunStatus {
+    /// Whether a command that waited for the run has failed: exit code 1.
+    var isFailure: Bool { self.state == .failed || self.state == .cancelled || self.isPausedByError }
+}
+
 /// Shows a run's progress: a live bar on a terminal, a line per change of note elsewhere.
 struct ProgressView {
     private let isTerminal: Bool

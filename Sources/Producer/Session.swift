@@ -15,7 +15,9 @@ struct Session: Sendable {
         let queue = try services.queue()
         let connection = try await services.connectPostgres(as: "ebb producer")
         try await services.ledger.checkServer(connection)
-        try await queue.checkServer()
+        for warning in try await queue.checkServer() {
+            services.logger.log(.warning, "Redis is not as it should be", [.error: "\(warning)"])
+        }
         return Session(services: services, queue: queue, connection: connection)
     }
 

@@ -11,6 +11,10 @@ import ThreadExecutor
 /// second half of it at random so that many clients do not come back at once. Calls that wait together share the attempt
 /// and its error. Cancelling the task ends that wait with `CancellationError`, but not a call the server is answering.
 ///
+/// A reply that says that this server cannot be used now (`READONLY`, `LOADING`; see `RedisError.isServerAway`) counts as a
+/// loss: the caller gets it, the connection is dropped, and the next call makes a new one, since a name or a proxy may lead
+/// to another server by then.
+///
 /// Nothing is ever sent twice, apart from a script the server has forgotten and so has not run. After `connectionLost`,
 /// `timedOut` and `protocolError` it is not known whether the commands ran; the caller decides whether to repeat them.
 package actor RedisClient {
@@ -25,7 +29,7 @@ package actor RedisClient {
     private var connection: RedisConnection?
     private var closed = false
 
-    /// Failed attempts and losses since the last answered call.
+    /// Failed attempts and losses since the last call that a usable server answered.
     private var failures = 0
     private var lastFailure: RedisError?
     private var nextAttempt = ContinuousClock.now
@@ -63,9 +67,9 @@ package actor RedisClient {
     /// Not a transaction: other clients' commands may run in between, and a failing request does not stop those after it.
     ///
     /// - Returns: one result per request, in their order. A failed one holds the server's error.
-    /// - Throws: `connectionFailed` when nothing was sent; `connectionLost`, `timedOut` or `protocolError` when the
-    ///   connection broke with some requests perhaps done, which is not retried; `CancellationError` from waiting to
-    ///   reconnect.
+    /// - Throws: `connectionFailed` when nothing was sent, or the server's error when a call that this one waited for found
+    ///   the server away; `connectionLost`, `timedOut` or `protocolError` when the connection broke with some requests
+    ///   perhaps done, which is not retried; `CancellationError` from waiting to reconnect.
     package func pipeline(_ requests: [RedisRequest]) async throws -> [Result<RESPValue, RedisError>] {
         guard !requests.isEmpty else { return [] }
         try await self.waitForBackoff()
@@ -92,9 +96,9 @@ package actor RedisClient {
         while self.connection == nil && !self.closed && .now < self.nextAttempt {
             let before = self.failures
             try await Task.sleep(until: self.nextAttempt)
-            // Another call has spent the attempt this one was waiting for. If it connected and lost the connection again,
-            // its error is not ours: we have sent nothing.
-            if self.failures > before, let lastFailure, lastFailure.code == .connectionFailed { throw lastFailure }
+            // Another call has spent the attempt this one was waiting for. Each making one of its own, a hundred calls would
+            // wait for minutes while a proxy has no server behind it, or the server loads its data.
+            if self.failures > before, let lastFailure { throw lastFailure.forOneThatWaited }
         }
     }
 
@@ -105,15 +109,25 @@ package actor RedisClient {
             let connection = try self.connection ?? self.connect()
             self.connection = connection
             let results = try connection.assumeIsolated { try $0.pipeline(requests) }
-            self.failures = 0
+            if let error = Self.serverAway(results) { self.drop(error) } else { self.failures = 0 }
             return results
         } catch {
-            self.connection = nil
-            self.failures += 1
-            self.lastFailure = error as? RedisError
-            self.nextAttempt = .now + self.backoff()
+            self.drop(error)
             throw error
         }
+    }
+
+    private static func serverAway(_ results: [Result<RESPValue, RedisError>]) -> RedisError? {
+        for case .failure(let error) in results where error.isServerAway { return error }
+        return nil
+    }
+
+    private func drop(_ error: any Error) {
+        self.connection?.assumeIsolated { $0.close() }
+        self.connection = nil
+        self.failures += 1
+        self.lastFailure = error as? RedisError
+        self.nextAttempt = .now + self.backoff()
     }
 
     private func connect() throws -> RedisConnection {

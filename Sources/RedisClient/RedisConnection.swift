@@ -51,8 +51,15 @@ package actor RedisConnection {
     }
 
     private func greet(_ what: String, _ arguments: [String]) throws(RedisError) {
-        try self.handle.append(arguments)
-        guard case .failure(let error) = try self.handle.readReply() else { return }
+        let reply: Result<RESPValue, RedisError>
+        do throws(RedisError) {
+            try self.handle.append(arguments)
+            reply = try self.handle.readReply()
+        } catch {
+            // Nothing of a caller's was sent yet.
+            throw RedisError(.connectionFailed, "Cannot connect to Redis at \(self.configuration): \(error.message)")
+        }
+        guard case .failure(let error) = reply else { return }
         self.handle.close()
         throw RedisError(
             .connectionFailed,

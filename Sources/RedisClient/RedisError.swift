@@ -3,7 +3,7 @@
 /// Never holds a password, nor the arguments of a command other than what the server itself quotes.
 package struct RedisError: Error, Sendable {
     package enum Code: String, Sendable {
-        /// The server answered with an error. The connection is as good as before.
+        /// The server answered with an error. The connection is as good as before, unless `isServerAway`.
         case server
         /// No connection could be made: unreachable, refused, or the server did not accept user, password or database.
         case connectionFailed

@@ -56,8 +56,11 @@ struct Run: AsyncParsableCommand {
     private static func check(_ services: Services, _ queue: Queue) async throws {
         let connection = try await services.connectPostgres(as: "ebb worker")
         try await services.ledger.checkServer(connection)
-        _ = try await services.ledger.version(connection)
+        _ = try await services.ledger.upgrade(connection)
         await connection.close()
+        for warning in try await queue.checkServer() {
+            services.logger.log(.warning, "Redis is not as it should be", [.error: "\(warning)"])
+        }
         // Last, since it writes.
         try await queue.setup()
     }

@@ -66,7 +66,7 @@ package struct TestBed: Sendable {
             run: run
         )
         guard let lease else { return nil }
-        try await self.services.stepRunner(self.queue).run(lease, self.connection)
+        try await self.services.stepRunner(self.queue).run(lease, owner: "test", self.connection)
         return lease.step
     }
 }

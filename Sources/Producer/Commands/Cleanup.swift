@@ -16,6 +16,12 @@ struct Cleanup: AsyncParsableCommand {
 
     @OptionGroup var options: RunOptions
 
+    @Option(
+        help: "End a new run, failed, when it is not over after this time; all targets share it.",
+        transform: RunOptions.duration
+    )
+    var timeout: Duration?
+
     @Option(help: "Local workers to start; without it, one if no worker is alive.")
     var workers: Int?
 
@@ -31,9 +37,12 @@ struct Cleanup: AsyncParsableCommand {
             let wanted = try self.options.wanted(services)
             let session = try await Session.open(services)
             let workers = LocalWorkers(count: self.workers, session: session)
+            let deadline = self.timeout.map { ContinuousClock.now + $0 }
             let allSucceeded = try await workers.during {
                 var allSucceeded = true
-                for wanted in wanted where !(await self.clean(wanted, session)) { allSucceeded = false }
+                for wanted in wanted where !(await self.clean(wanted, until: deadline, session)) {
+                    allSucceeded = false
+                }
                 return allSucceeded
             }
             await session.close()
@@ -42,10 +51,19 @@ struct Cleanup: AsyncParsableCommand {
     }
 
     /// Cleans one target and says so in one line; false when it failed.
-    private func clean(_ wanted: RunOptions.Wanted, _ session: Session) async -> Bool {
+    private func clean(
+        _ wanted: RunOptions.Wanted,
+        until deadline: ContinuousClock.Instant?,
+        _ session: Session
+    ) async -> Bool {
         guard case .on(let knobs) = wanted.knobs else {
             print("\(wanted.target.name): off, \(wanted.knobs.reason)")
             return true
+        }
+        let left = deadline.map { ContinuousClock.now.duration(to: $0) }
+        if let left, left <= .zero {
+            complain("\(wanted.target.name): not begun, the time is over")
+            return false
         }
         do {
             let launcher = RunLauncher(session: session, isQuiet: !Output.isTerminal)
@@ -53,7 +71,8 @@ struct Cleanup: AsyncParsableCommand {
                 wanted.target,
                 knobs: knobs,
                 priority: .default,
-                batchRows: self.options.batchRows
+                batchRows: self.options.batchRows,
+                timeout: left
             )
             let status = try await launcher.wait(for: record.run)
             let figures = "\(status.rows.deleted) rows deleted, \(status.rows.cascaded) by cascade, run \(status.run)"

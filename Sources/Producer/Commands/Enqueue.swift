@@ -13,6 +13,12 @@ struct Enqueue: AsyncParsableCommand {
     @Option(help: "Which stream the batches travel in: high, default or low.")
     var priority: Priority = .default
 
+    @Option(
+        help: "End a new run, failed, when it is not over after this time.",
+        transform: RunOptions.duration
+    )
+    var timeout: Duration?
+
     @Flag(help: "Wait until the runs are over, with their progress.")
     var wait = false
 
@@ -36,7 +42,8 @@ struct Enqueue: AsyncParsableCommand {
                     target,
                     knobs: knobs,
                     priority: self.priority,
-                    batchRows: self.options.batchRows
+                    batchRows: self.options.batchRows,
+                    timeout: self.timeout
                 )
                 runs.append(record.run)
                 if !self.json { print("run \(record.run) of \(record.target): cut by \(record.strategy.rawValue)") }
@@ -51,7 +58,7 @@ struct Enqueue: AsyncParsableCommand {
                 for status in statuses { self.summarize(status) }
             }
             await session.close()
-            if statuses.contains(where: { $0.state == .failed || $0.state == .cancelled }) { throw ExitCode.runFailed }
+            if statuses.contains(where: \.isFailure) { throw ExitCode.runFailed }
         }
     }
 

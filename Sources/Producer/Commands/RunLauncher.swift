@@ -1,3 +1,5 @@
+import Logging
+import PostgresClient
 import Shared
 
 /// Starts runs and waits for them.
@@ -13,7 +15,13 @@ struct RunLauncher: Sendable {
     private let owner = "producer-\(String(UInt64.random(in: .min ... .max), radix: 36))"
 
     /// Starts a run, or finds the unfinished one, and plans as far as it can be planned now.
-    func start(_ target: Target, knobs: KnobValues, priority: Priority, batchRows: Int?) async throws -> RunRecord {
+    func start(
+        _ target: Target,
+        knobs: KnobValues,
+        priority: Priority,
+        batchRows: Int?,
+        timeout: Duration?
+    ) async throws -> RunRecord {
         let starter = RunStarter(
             ledger: self.session.services.ledger,
             queue: self.session.queue,
@@ -25,26 +33,57 @@ struct RunLauncher: Sendable {
             knobs: knobs,
             priority: priority,
             batchRows: rows,
+            timeout: timeout,
             self.session.connection
         )
         if !isNew && !self.isQuiet { print("run \(record.run) of \(record.target) is not over yet; it goes on") }
-        // Only the plan is this process's to start with; what comes later is for whoever is there then.
-        if let step = try await self.takeStep(of: record.run) { try await self.perform(step) }
+        try await self.plan(record.run)
         return record
     }
 
-    /// Waits until a run is over, doing its steps whenever one is free.
-    func wait(for run: String) async throws -> RunStatus {
-        var view = ProgressView()
+    /// Plans a run as far as it can be planned now; what comes later is for whoever is there then.
+    func plan(_ run: String) async throws {
+        if let step = try await self.takeStep(of: run) { try await self.perform(step, self.session.connection) }
+    }
+
+    /// Waits until a run that is ending is over, doing its last step if nobody else does; at most for `limit`.
+    ///
+    /// - Returns: how it stands then; nil when Redis does not know it.
+    func waitForEnd(of run: String, within limit: Duration) async throws -> RunStatus? {
+        let deadline = ContinuousClock.now + limit
         while true {
-            let status = try await self.session.status(of: run)
-            if !self.isQuiet { view.show(status) }
-            if status.state.isOver { return status }
+            let fields = try await self.session.queue.fields(of: run)
+            if fields.isEmpty { return nil }
+            let status = try RunStatus(fields: fields)
+            if status.state.isOver || .now >= deadline { return status }
             if let step = try await self.takeStep(of: run) {
-                try await self.perform(step)
+                try await self.perform(step, self.session.connection)
             } else {
                 try await Task.sleep(for: Self.pause)
             }
+        }
+    }
+
+    /// Waits until a run is over, or paused by an error, doing its steps whenever one is free.
+    ///
+    /// Outages are waited through like everything else.
+    func wait(for run: String) async throws -> RunStatus {
+        let configuration = try self.session.services.postgresConfiguration(as: "ebb producer")
+        let pool = ConnectionPool(configuration)
+        var view = ProgressView()
+        while true {
+            do {
+                let status = try await self.session.status(of: run)
+                if !self.isQuiet { view.show(status) }
+                if status.state.isOver || status.isPausedByError { return status }
+                if let step = try await self.takeStep(of: run) {
+                    try await pool.withConnection { try await self.perform(step, $0) }
+                    continue
+                }
+            } catch  where [.serverAway, .queueAway, .conflict, .locked].contains(Fault(error)) {
+                self.session.services.logger.log(.notice, "waiting", [.run: "\(run)", .error: "\(error)"])
+            }
+            try await Task.sleep(for: Self.pause)
         }
     }
 
@@ -56,11 +95,13 @@ struct RunLauncher: Sendable {
         )
     }
 
-    private func perform(_ step: StepLease) async throws {
+    private func perform(_ step: StepLease, _ connection: PostgresConnection) async throws {
         do {
-            try await self.session.services.stepRunner(self.session.queue).run(step, self.session.connection)
+            try await self.session.services.stepRunner(self.session.queue).run(step, owner: self.owner, connection)
         } catch is LeaseLost {
-            // Another process does it.
+            // Another process does it, or the run was paused or is to end.
+        } catch  where Fault(error) == .run {
+            // The run is paused now, and its status says why.
         }
     }
 }

@@ -8,7 +8,7 @@ struct RunOptions: ParsableArguments {
 
     @Option(
         help: "Use this age instead of the target's own, e.g. 90s, 24h, 7d.",
-        transform: Self.age
+        transform: Self.duration
     )
     var maxAge: Duration?
 
@@ -25,11 +25,12 @@ struct RunOptions: ParsableArguments {
         }
     }
 
-    private static func age(_ text: String) throws -> Duration {
+    /// A duration of an option.
+    static func duration(_ text: String) throws -> Duration {
         do {
             return try DurationText.parsePositive(text)
         } catch {
-            throw ValidationError("\(text) is no age; accepted: \(DurationText.acceptedPositive)")
+            throw ValidationError("\(text) is no duration; accepted: \(DurationText.acceptedPositive)")
         }
     }
 

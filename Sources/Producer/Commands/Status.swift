@@ -35,7 +35,7 @@ struct Status: AsyncParsableCommand {
                     view.show(status)
                     while !status.state.isOver {
                         try await Task.sleep(for: Self.pause)
-                        status = try await queue.status(of: run)
+                        do { status = try await queue.status(of: run) } catch where Fault(error) == .queueAway { continue }
                         view.show(status)
                     }
                 } else {

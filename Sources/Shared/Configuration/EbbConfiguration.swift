@@ -18,6 +18,8 @@ package struct EbbConfiguration: Sendable {
     /// Whether a run ends with a VACUUM of its table; without it the table keeps its dead rows until autovacuum comes.
     package var vacuum = true
     package var ledger = Ledger()
+    package var dead = Dead()
+    package var outages = Outages()
     package var poll = Poll()
     package var worker = Worker()
     package var log = Log()
@@ -53,6 +55,22 @@ package struct EbbConfiguration: Sendable {
     package struct Ledger: Sendable {
         /// How long runs and batches that are over stay in the ledger: 30 days, a month of history to look back on.
         package var retention: Duration = .seconds(720 * 3_600)
+    }
+
+    package struct Dead: Sendable {
+        /// How many dead letters there may be; the oldest goes first.
+        ///
+        /// A letter is about half a kilobyte of Redis.
+        package var most = 10_000
+        /// How long a dead letter is kept.
+        package var retention: Duration = .seconds(720 * 3_600)
+    }
+
+    package struct Outages: Sendable {
+        /// How long a worker leaves PostgreSQL alone after it could not be reached; doubles with every further time.
+        package var pause: Duration = .seconds(1)
+        /// The longest such pause.
+        package var maxPause: Duration = .seconds(30)
     }
 
     package struct Poll: Sendable {

@@ -95,6 +95,30 @@ extension Setting {
             "how long runs that are over stay in the ledger"
         ),
         Setting(
+            "dead.most",
+            \.dead.most,
+            .number(1...1_000_000),
+            "how many dead letters are kept; the oldest goes first"
+        ),
+        Setting(
+            "dead.retention",
+            \.dead.retention,
+            .duration(from: .seconds(60), to: .seconds(3_660 * 86_400)),
+            "how long a dead letter is kept"
+        ),
+        Setting(
+            "outages.pause",
+            \.outages.pause,
+            .duration(from: .milliseconds(1), to: .seconds(3_600)),
+            "how long a worker leaves PostgreSQL alone after it could not be reached; doubles with every further time"
+        ),
+        Setting(
+            "outages.max_pause",
+            \.outages.maxPause,
+            .duration(from: .milliseconds(1), to: .seconds(86_400)),
+            "the longest such pause"
+        ),
+        Setting(
             "poll.interval",
             \.poll.interval,
             .duration(from: .milliseconds(1), to: .seconds(60)),

@@ -13,6 +13,8 @@ extension Ledger {
         package var batchRows: Int?
         package var strategy: Strategy
         package var estimated: Int
+        /// After which the run ends, failed; nil for no limit.
+        package var timeout: Duration?
 
         package init(
             run: String,
@@ -24,7 +26,8 @@ extension Ledger {
             knobs: KnobValues,
             batchRows: Int?,
             strategy: Strategy,
-            estimated: Int
+            estimated: Int,
+            timeout: Duration? = nil
         ) {
             self.run = run
             self.target = target
@@ -36,6 +39,7 @@ extension Ledger {
             self.batchRows = batchRows
             self.strategy = strategy
             self.estimated = estimated
+            self.timeout = timeout
         }
     }
 
@@ -50,9 +54,10 @@ extension Ledger {
                 """
                 INSERT INTO \(self.table("run"))
                   (run, target, schema_name, table_name, definition_hash, priority, max_age, keep, batch_rows, strategy,
-                   estimated, created_at, cutoff)
+                   estimated, created_at, cutoff, deadline, server)
                 VALUES ($1, $2, $3, $4, $5, $6, $7::bigint, $8::integer, $9::integer, $10, $11::bigint, now(),
-                        now() - $7::bigint * interval '1 microsecond')
+                        now() - $7::bigint * interval '1 microsecond', now() + $12::bigint * interval '1 microsecond',
+                        \(Self.serverIdentity))
                 ON CONFLICT (target, schema_name) WHERE finished_at IS NULL DO NOTHING
                 RETURNING \(RunRecord.columns)
                 """,
@@ -60,6 +65,7 @@ extension Ledger {
                     new.run, new.target, new.schema, new.table, new.definitionHash, new.priority.rawValue,
                     new.knobs.maxAge.map { String($0.wholeMicroseconds) }, new.knobs.keep.map { String($0) },
                     new.batchRows.map { String($0) }, new.strategy.rawValue, String(new.estimated),
+                    new.timeout.map { String($0.wholeMicroseconds) },
                 ]
             ),
             PostgresStatement("COMMIT"),
@@ -109,13 +115,16 @@ extension Ledger {
     package struct Sum: Sendable, Equatable {
         package var rows: Int
         package var cascaded: Int
+        /// Batches done.
+        package var batches: Int
         /// `2026-11-21 00:00:00.123456`, UTC.
         package var finishedAt: String
     }
 
-    /// Ends a run in the ledger: sums up its batches and drops its pivots.
+    /// Ends a run in the ledger: sums up its batches, and drops its pivots unless dead letters may need them again.
     ///
-    /// Repeating it returns the same.
+    /// From then on none of its batches can take effect: each locks the run's row and looks whether it is over. Repeating
+    /// it returns the same.
     package func finish(
         _ run: String,
         state: RunState,
@@ -123,23 +132,32 @@ extension Ledger {
         _ connection: PostgresConnection
     ) async throws -> Sum? {
         try await connection.transaction { connection in
+            // First, in a statement of its own: whoever is in the middle of a batch has to commit before the sum is taken.
+            _ = try connection.run("SELECT 1 FROM \(self.table("run")) WHERE run = $1 FOR UPDATE", [run])
             let result = try connection.run(
                 """
                 UPDATE \(self.table("run")) AS r
                 SET finished_at = coalesce(r.finished_at, clock_timestamp()), state = coalesce(r.state, $2),
                     error = coalesce(r.error, $3), rows = s.rows, cascaded = s.cascaded
-                FROM (SELECT coalesce(sum(rows), 0) AS rows, coalesce(sum(cascaded), 0) AS cascaded
+                FROM (SELECT coalesce(sum(rows), 0) AS rows, coalesce(sum(cascaded), 0) AS cascaded,
+                             count(*) FILTER (WHERE outcome = 'done') AS batches
                       FROM \(self.table("batch")) WHERE run = $1) AS s
                 WHERE r.run = $1
-                RETURNING s.rows, s.cascaded, to_char(r.finished_at AT TIME ZONE 'UTC', '\(RunRecord.format)')
+                RETURNING s.rows, s.cascaded, s.batches, to_char(r.finished_at AT TIME ZONE 'UTC', '\(RunRecord.format)')
                 """,
                 [run, state.rawValue, error]
             )
-            for name in ["pivot", "pivot_set"] {
-                _ = try connection.run("DELETE FROM \(self.table(name)) WHERE run = $1", [run])
-            }
-            guard let row = result.rows.first, let rows = row.int(0), let cascaded = row.int(1) else { return nil }
-            return Sum(rows: rows, cascaded: cascaded, finishedAt: try row.text(2))
+            if state != .failed { try self.dropPivots(of: [run], connection) }
+            guard let row = result.rows.first, let rows = row.int(0), let cascaded = row.int(1),
+                let batches = row.int(2)
+            else { return nil }
+            return Sum(rows: rows, cascaded: cascaded, batches: batches, finishedAt: try row.text(3))
+        }
+    }
+
+    private func dropPivots(of runs: [String], _ connection: isolated PostgresConnection) throws {
+        for name in ["pivot", "pivot_set"] {
+            for run in runs { _ = try connection.run("DELETE FROM \(self.table(name)) WHERE run = $1", [run]) }
         }
     }
 
@@ -148,18 +166,23 @@ extension Ledger {
     /// - Returns: how many runs went.
     @discardableResult
     package func prune(retention: Duration, _ connection: PostgresConnection) async throws -> Int {
-        let result = try await connection.query(
-            """
-            WITH old AS MATERIALIZED (
-              SELECT run FROM \(self.table("run"))
-              WHERE finished_at < now() - $1::bigint * interval '1 microsecond'
-              ORDER BY finished_at LIMIT 100 FOR UPDATE SKIP LOCKED),
-            batches AS (DELETE FROM \(self.table("batch")) AS b USING old WHERE b.run = old.run)
-            DELETE FROM \(self.table("run")) AS r USING old WHERE r.run = old.run
-            """,
-            [String(retention.wholeMicroseconds)]
-        )
-        return result.affectedRows
+        try await connection.transaction { connection in
+            let old = try connection.run(
+                """
+                SELECT run FROM \(self.table("run"))
+                WHERE finished_at < now() - $1::bigint * interval '1 microsecond'
+                ORDER BY finished_at LIMIT 100 FOR UPDATE SKIP LOCKED
+                """,
+                [String(retention.wholeMicroseconds)]
+            ).rows.map { try $0.text(0) }
+            try self.dropPivots(of: old, connection)
+            for run in old {
+                for name in ["batch", "run"] {
+                    _ = try connection.run("DELETE FROM \(self.table(name)) WHERE run = $1", [run])
+                }
+            }
+            return old.count
+        }
     }
 }
 

@@ -15,6 +15,15 @@ package struct Ledger: Sendable {
     /// The oldest server that has TID range scans.
     private static let oldestServer = 140_000
 
+    /// Names the server that a session is on, in SQL: `system identifier/timeline`.
+    ///
+    /// A copy that was restored or promoted has another timeline, a new server another identifier. NULL on a standby, which
+    /// can say neither; there every write fails anyway.
+    static let serverIdentity = """
+        CASE WHEN NOT pg_is_in_recovery() THEN (SELECT system_identifier FROM pg_control_system()) || '/' \
+        || left(pg_walfile_name(pg_current_wal_lsn()), 8) END
+        """
+
     /// Creates the schema and brings it to this version; safe to repeat and to race.
     ///
     /// - Throws: `LedgerError` for a server that is too old or a ledger that is too new; `PostgresError`.
@@ -37,6 +46,15 @@ package struct Ledger: Sendable {
                 _ = try connection.run("INSERT INTO migration (version) VALUES ($1::integer)", [String(version + 1)])
             }
         }
+    }
+
+    /// Brings a ledger that an older Ebb made to this version; false when there is none.
+    ///
+    /// - Throws: as `setup`.
+    package func upgrade(_ connection: PostgresConnection) async throws -> Bool {
+        guard try await self.version(connection) > 0 else { return false }
+        try await self.setup(connection)
+        return true
     }
 
     /// Makes sure that the server is new enough; writes nothing.
@@ -66,7 +84,7 @@ package struct Ledger: Sendable {
         )
     }
 
-    private static let migrations = [PackageResources.v001_ledger_sql]
+    private static let migrations = [PackageResources.v001_ledger_sql, PackageResources.v002_under_fire_sql]
 
     /// The statements of a migration: they end with a semicolon at a line's end, outside comments.
     private static func statements(_ source: [UInt8]) -> [String] {

@@ -22,6 +22,12 @@ package struct RunRecord: Sendable, Hashable {
     package var finishedAt: String?
     /// How it ended; nil while it is not over.
     package var state: RunState?
+    /// Why it ended so.
+    package var error: String?
+    /// Whether the session that read this is on the server that the run was created on; see `Ledger.serverIdentity`.
+    package var isOnItsServer: Bool
+    /// Milliseconds from the reading to the run's deadline, by the database's clock; nil without one.
+    package var millisecondsLeft: Int?
 
     /// The values that its statements bind.
     package var terms: RunTerms {
@@ -31,7 +37,9 @@ package struct RunRecord: Sendable, Hashable {
     static let columns = """
         run, target, schema_name, table_name, definition_hash, priority, max_age, keep, batch_rows, strategy, estimated,
         to_char(created_at AT TIME ZONE 'UTC', '\(Self.format)'), to_char(cutoff AT TIME ZONE 'UTC', '\(Self.format)'),
-        to_char(finished_at AT TIME ZONE 'UTC', '\(Self.format)'), state
+        to_char(finished_at AT TIME ZONE 'UTC', '\(Self.format)'), state, error,
+        coalesce(server = \(Ledger.serverIdentity), true),
+        (extract(epoch FROM deadline - clock_timestamp()) * 1000)::bigint
         """
 
     /// Microseconds, so that a moment comes back as it was stored.
@@ -59,6 +67,9 @@ package struct RunRecord: Sendable, Hashable {
         self.cutoff = row[12]
         self.finishedAt = row[13]
         self.state = row[14].flatMap(RunState.init(rawValue:))
+        self.error = row[15]
+        self.isOnItsServer = row.bool(16) ?? true
+        self.millisecondsLeft = row.int(17)
     }
 }
 

@@ -17,6 +17,28 @@ package struct RangeStatement: Sendable {
         self.generation = generation
     }
 
+    /// Deletes the expired rows of a range, except for those that somebody else has locked; needs the privilege to update.
+    ///
+    /// Locking each row first costs twice the time and a log record per row, so it is not how batches begin.
+    package func deleteUnlocked(_ range: BatchRange) -> PostgresStatement {
+        var sql = SQLText()
+        let (with, from, conditions) = self.parts(range, pivots: nil, &sql)
+        let row = RuleSQL.row
+        let tables = ["\(self.resolved.facts.name) AS \(row)"] + from
+        // The table's oid beside the ctid: partitions number their rows each for itself.
+        return sql.statement(
+            """
+            \(with.isEmpty ? "WITH " : with.dropLast() + ", ")ebb_free AS MATERIALIZED (
+              SELECT \(row).tableoid, \(row).ctid FROM \(tables.joined(separator: ", "))
+              WHERE \(conditions.joined(separator: " AND "))
+              FOR UPDATE OF \(row) SKIP LOCKED)
+            DELETE FROM \(self.resolved.facts.name) AS \(row)
+            WHERE \(row).ctid = ANY (ARRAY(SELECT ctid FROM ebb_free))
+              AND (\(row).tableoid, \(row).ctid) IN (SELECT tableoid, ctid FROM ebb_free)
+            """
+        )
+    }
+
     /// Deletes the expired rows of a range.
     ///
     /// - `pivots`: a query to take the pivots from instead of the ledger; see `PivotSQL.Source`.
@@ -106,9 +128,21 @@ package struct RangeStatement: Sendable {
     }
 
     /// Selects from the expired rows of a range.
-    func select(_ output: String, _ range: BatchRange, suffix: String) -> PostgresStatement {
+    ///
+    /// - `others`: ranges whose rows are left out; those of groups say nothing about single rows and leave none out.
+    func select(
+        _ output: String,
+        _ range: BatchRange,
+        except others: [BatchRange] = [],
+        suffix: String
+    ) -> PostgresStatement {
         var sql = SQLText()
-        let (with, from, conditions) = self.parts(range, pivots: nil, &sql)
+        var (with, from, conditions) = self.parts(range, pivots: nil, &sql)
+        let rule = RuleSQL(resolved: self.resolved, terms: self.terms)
+        for other in others {
+            if case .group = other { continue }
+            conditions.append("NOT (\(self.rangeConditions(other, rule, &sql).joined(separator: " AND ")))")
+        }
         let tables = ["\(self.resolved.facts.name) AS \(RuleSQL.row)"] + from
         return sql.statement(
             "\(with)SELECT \(output)\nFROM \(tables.joined(separator: ", "))"
@@ -164,6 +198,10 @@ package struct RangeStatement: Sendable {
         case .group(_, _, let slice):
             guard let slice, let column = self.resolved.order.first else { return [] }
             return between(column, slice.from, slice.to, as: column.type)
+        case .keys(let keys) where self.resolved.key.count == 1:
+            let column = self.resolved.key[0]
+            let list = SQLText.array(keys.map { $0[0] })
+            return ["\(rule.plain(column.name)) = ANY (\(sql.bind(list, as: "\(column.type)[]")))"]
         case .keys(let keys):
             let tuples = keys.map { values in
                 let conditions = zip(self.resolved.key, values).map { column, value in

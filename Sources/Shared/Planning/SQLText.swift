@@ -28,6 +28,14 @@ package struct SQLText: Sendable {
     /// parameters first and lose `x`.
     package mutating func statement(_ text: String) -> PostgresStatement { PostgresStatement(text, self.parameters) }
 
+    /// Values as PostgreSQL's text form of an array, for `bind`.
+    package static func array(_ values: [String]) -> String {
+        let quoted = values.map { value in
+            "\"" + value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+        }
+        return "{" + quoted.joined(separator: ",") + "}"
+    }
+
     /// A name as a quoted identifier.
     package static func quoted(_ name: String) -> String {
         "\"" + name.replacing("\"", with: "\"\"") + "\""

@@ -21,6 +21,8 @@ package struct Keys: Sendable, Hashable {
     package var delayed: String { "\(self.prefix)delayed" }
     /// Sorted set: `run batch` by the time in ms at which it was given up on.
     package var dead: String { "\(self.prefix)dead" }
+    /// Hash: the dead letters by `run batch`, as JSON.
+    package var deadLetters: String { "\(self.prefix)dead:letters" }
     /// Sorted set: workers by the time in ms of their last beat.
     package var workers: String { "\(self.prefix)workers" }
 }

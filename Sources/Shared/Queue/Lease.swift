@@ -25,20 +25,27 @@ package struct Lease: Sendable, Hashable {
     /// How often the entry was delivered: with entry and consumer it fences every change.
     package var token: Int
     package var message: BatchMessage
+    /// How often it was begun again after whoever held it had vanished.
+    package var restarts: Int
 
     /// Whether another worker held it before and vanished.
     package var isRedelivered: Bool { self.token > 1 }
 
+    /// Whether two who held it have vanished: it may be what takes its process down, so it should run alone.
+    package var isSuspect: Bool { self.isRedelivered && self.restarts >= 1 }
+
     /// - Throws: `QueueError` for an entry that is no batch.
     init(_ value: RESPValue) throws(QueueError) {
         let parts = value.array ?? []
-        guard parts.count == 8, let stream = parts[0].string, let entry = parts[1].string, let token = parts[2].int,
+        guard parts.count == 9, let stream = parts[0].string, let entry = parts[1].string, let token = parts[2].int,
             let run = parts[3].string, let batch = parts[4].string, let attempts = parts[5].int,
-            let range = parts[6].string, let units = parts[7].int
+            let range = parts[6].string, let units = parts[7].int,
+            let starts = parts[8].int
         else { throw .malformed("stream entry", accepted: "the fields r, b, a, u, f and v") }
         self.stream = stream
         self.entry = entry
         self.token = token
+        self.restarts = starts
         self.message = BatchMessage(
             run: run,
             batch: batch,

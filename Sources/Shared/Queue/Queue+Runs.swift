@@ -5,8 +5,10 @@ extension Queue {
     /// Makes a run known and ready to be planned.
     ///
     /// Idempotent: a run that is known stays as it is.
-    package func create(_ run: RunRecord, generation: Int) async throws {
-        let milliseconds = try await self.milliseconds(of: run)
+    ///
+    /// - `settled`: what of it has ended already, for a run that Redis has lost.
+    package func create(_ run: RunRecord, generation: Int, settled: Ledger.Settled = .init()) async throws {
+        let milliseconds = try await self.now()
         var fields: [String] = []
         func set(_ name: String, _ value: String?) { fields += [name, value ?? ""] }
         set("run", run.run)
@@ -18,6 +20,13 @@ extension Queue {
         set("generation", String(generation))
         set("cutoff", run.cutoff)
         set("created_at", run.createdAt)
+        if let left = run.millisecondsLeft { set("deadline_ms", String(milliseconds + left)) }
+        set("total", String(settled.done))
+        set("done", String(settled.done))
+        set("done_children", String(settled.doneChildren))
+        set("split", String(settled.split))
+        set("rows", String(settled.rows))
+        set("cascaded", String(settled.cascaded))
         _ = try await self.redis.evaluate(
             QueueScripts.createRun,
             keys: [self.keys.prefix],
@@ -25,8 +34,8 @@ extension Queue {
         )
     }
 
-    /// The run's creation in ms by the clock of Redis, which orders runs and forgets old ones.
-    private func milliseconds(of run: RunRecord) async throws -> Int {
+    /// The clock of Redis in ms, which orders runs and forgets old ones.
+    private func now() async throws -> Int {
         let time = try await self.redis.send("TIME").array ?? []
         return (time.first?.int ?? 0) * 1_000 + (time.last?.int ?? 0) / 1_000
     }
@@ -104,15 +113,14 @@ extension Queue {
         error: String?,
         retention: Duration
     ) async throws -> Bool {
-        let time = try await self.redis.send("TIME").array ?? []
         let seconds = retention.components.seconds
-        let oldest = ((time.first?.int ?? 0) - Int(seconds)) * 1_000
+        let oldest = try await self.now() - Int(seconds) * 1_000
         let reply = try await self.redis.evaluate(
             QueueScripts.finish,
             keys: [self.keys.prefix],
             arguments: [
-                step.run, String(step.token), state.rawValue, String(sum.rows), String(sum.cascaded), sum.finishedAt,
-                error ?? "", String(max(seconds, 1)), String(oldest),
+                step.run, String(step.token), state.rawValue, String(sum.rows), String(sum.cascaded),
+                String(sum.batches), sum.finishedAt, error ?? "", String(max(seconds, 1)), String(oldest),
             ]
         )
         return reply.int == 1
@@ -142,9 +150,7 @@ extension Queue {
 
     /// How many workers have given a sign of life within `age`.
     package func workersAlive(within age: Duration) async throws -> Int {
-        let time = try await self.redis.send("TIME").array ?? []
-        let now = (time.first?.int ?? 0) * 1_000 + (time.last?.int ?? 0) / 1_000
-        let since = now - Int(age.wholeMicroseconds / 1_000)
+        let since = try await self.now() - Int(age.wholeMicroseconds / 1_000)
         return try await self.redis.send("ZCOUNT", self.keys.workers, String(since), "+inf").int ?? 0
     }
 }

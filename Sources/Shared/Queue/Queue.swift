@@ -16,32 +16,15 @@ package struct Queue: Sendable {
     ///
     /// Idempotent.
     ///
-    /// - Throws: `QueueError` for a server that is too old; `RedisError`.
+    /// - Throws: `QueueError` for a server that cannot be used; `RedisError`.
     package func setup() async throws {
-        try await self.checkServer()
+        // Whoever starts something has asked before, and told what is doubtful.
+        _ = try await self.checkServer()
         _ = try await self.redis.evaluate(QueueScripts.setup, keys: [self.keys.prefix], arguments: [])
     }
 
     /// Closes the connection.
     package func close() async { await self.redis.close() }
-
-    /// Whether the server answers and is new enough; changes nothing.
-    ///
-    /// - Throws: `QueueError` for a server that is too old; `RedisError`.
-    package func checkServer() async throws {
-        let information = try await self.redis.send("INFO", "server").string ?? ""
-        let line = information.split(whereSeparator: \.isNewline).first { $0.hasPrefix("redis_version:") }
-        let text = line.map { String($0.dropFirst("redis_version:".count)) } ?? "unknown"
-        let version = text.split(separator: ".").compactMap { Int($0) }
-        guard !version.lexicographicallyPrecedes(Self.oldestServer) else {
-            throw QueueError("Redis \(text) is too old; Ebb needs Redis 7.0.4 or newer, or Valkey 7.2 or newer")
-        }
-    }
-
-    /// 7.0.0 to 7.0.3 can be made to overflow their heap by XAUTOCLAIM (CVE-2022-31144).
-    ///
-    /// Valkey calls itself 7.2.4.
-    private static let oldestServer = [7, 0, 4]
 
     /// The streams, most urgent first.
     package var streams: [String] { Priority.allCases.map(self.keys.stream) }
@@ -84,6 +67,8 @@ package struct Queue: Sendable {
         package var nextDue: Int?
         /// Entries that are no batches, one sentence each.
         package var malformed: [QueueError] = []
+        /// What a part of the poll met; what the other parts have taken is here all the same.
+        package var failure: RedisError?
 
         package init() {}
     }
@@ -96,18 +81,22 @@ package struct Queue: Sendable {
         var work = Work()
         // One stream after the other, so that what is taken over never exceeds the slots; at most once a second.
         for (stream, cursor) in poll.reclaim ?? [:] where work.leases.count < poll.slots {
-            let reply =
-                try await self.redis.evaluate(
-                    QueueScripts.reclaim,
-                    keys: [prefix, stream],
-                    arguments: [
-                        poll.consumer, poll.lease.milliseconds, cursor, String(poll.slots - work.leases.count),
-                    ]
-                ).array ?? []
-            work.cursors[stream] = reply.first?.string ?? "0-0"
-            self.add(reply.last?.array ?? [], to: &work)
+            do {
+                let reply =
+                    try await self.redis.evaluate(
+                        QueueScripts.reclaim,
+                        keys: [prefix, stream],
+                        arguments: [
+                            poll.consumer, poll.lease.milliseconds, cursor, String(poll.slots - work.leases.count),
+                        ]
+                    ).array ?? []
+                work.cursors[stream] = reply.first?.string ?? "0-0"
+                self.add(reply.last?.array ?? [], to: &work)
+            } catch let error as RedisError {
+                work.failure = error
+            }
         }
-        let replies = try await self.redis.pipeline([
+        let requests: [RedisRequest] = [
             .script(QueueScripts.promote, keys: [prefix], arguments: ["100"]),
             .script(
                 QueueScripts.claim,
@@ -121,10 +110,16 @@ package struct Queue: Sendable {
                     poll.consumer, poll.lease.milliseconds, String(poll.ahead.most), String(poll.ahead.unmeasured), "",
                 ]
             ),
-        ])
-        if let due = try replies[0].get().array?.last?.int, due >= 0 { work.nextDue = due }
-        self.add(try replies[1].get().array ?? [], to: &work)
-        work.step = Self.step(try replies[2].get())
+        ]
+        do {
+            let replies = try await self.redis.pipeline(requests)
+            for reply in replies { if case .failure(let error) = reply { work.failure = error } }
+            if let due = replies[0].value?.array?.last?.int, due >= 0 { work.nextDue = due }
+            self.add(replies[1].value?.array ?? [], to: &work)
+            work.step = replies[2].value.flatMap(Self.step)
+        } catch let error as RedisError {
+            work.failure = error
+        }
         return work
     }
 
@@ -181,36 +176,12 @@ package struct Queue: Sendable {
         return (reply.array ?? []).map { $0.int == 1 }
     }
 
-    /// How a batch is given back; see the contract of `fail.lua`.
-    package enum Failure: Sendable, Hashable {
-        case release(after: Duration)
-        case retry(after: Duration, sqlState: String?, error: String)
-        case dead(sqlState: String?, error: String)
-    }
-
-    /// Gives a batch back.
-    ///
-    /// A repetition finds the lease lost, which is what it should be.
-    package func fail(_ lease: Lease, _ failure: Failure, consumer: String) async throws {
-        let parts: [String] =
-            switch failure {
-            case .release(let delay): ["release", delay.milliseconds, "", ""]
-            case .retry(let delay, let sqlState, let error): ["retry", delay.milliseconds, sqlState ?? "", error]
-            case .dead(let sqlState, let error): ["dead", "0", sqlState ?? "", error]
-            }
-        _ = try await self.redis.evaluate(
-            QueueScripts.fail,
-            keys: [self.keys.prefix, lease.stream],
-            arguments: [consumer, lease.entry, String(lease.token)] + parts
-        )
-    }
-
-    /// Forgets consumers and workers that have been silent for longer than `age`.
-    package func reap(silentFor age: Duration) async throws {
+    /// Forgets consumers and workers that have been silent for longer than `age`, and dead letters that are too old.
+    package func reap(silentFor age: Duration, deadLetters: Duration) async throws {
         _ = try await self.redis.evaluate(
             QueueScripts.reap,
             keys: [self.keys.prefix],
-            arguments: [age.milliseconds]
+            arguments: [age.milliseconds, deadLetters.milliseconds]
         )
     }
 
@@ -225,6 +196,11 @@ package struct Queue: Sendable {
         else { return nil }
         return StepLease(run: run, step: step, token: token)
     }
+}
+
+extension Result {
+    /// The success; nil for a failure.
+    fileprivate var value: Success? { if case .success(let value) = self { value } else { nil } }
 }
 
 extension Duration {

@@ -3,7 +3,7 @@ import RedisClient
 /// The queue's Lua units, each with its contract on top of its source file in `Queue/Scripts`.
 enum QueueScripts {
     static let setup = script("setup", PackageResources.setup_lua)
-    /// Refused while Redis is full, like `append`: they are all that enqueues.
+    /// Refused while Redis is full, like `append` and `revive`: they are all that enqueues.
     static let createRun = script("create_run", PackageResources.create_run_lua, grows: true)
     static let append = script("append", PackageResources.append_lua, grows: true)
     static let claim = script("claim", PackageResources.claim_lua)
@@ -12,10 +12,17 @@ enum QueueScripts {
     static let beat = script("beat", PackageResources.beat_lua)
     static let ack = script("ack", PackageResources.ack_lua)
     static let fail = script("fail", PackageResources.fail_lua)
+    static let split = script("split", PackageResources.split_lua)
     static let promote = script("promote", PackageResources.promote_lua)
     static let takeStep = script("take_step", PackageResources.take_step_lua)
     static let step = script("step", PackageResources.step_lua)
     static let finish = script("finish", PackageResources.finish_lua)
+    static let pause = script("pause", PackageResources.pause_lua)
+    static let endRun = script("end_run", PackageResources.end_run_lua)
+    static let dropDelayed = script("drop_delayed", PackageResources.drop_delayed_lua)
+    static let blind = script("blind", PackageResources.blind_lua)
+    static let revive = script("revive", PackageResources.revive_lua, grows: true)
+    static let discard = script("discard", PackageResources.discard_lua)
     static let reap = script("reap", PackageResources.reap_lua)
     static let leave = script("leave", PackageResources.leave_lua)
 

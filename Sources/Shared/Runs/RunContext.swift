@@ -17,6 +17,8 @@ package struct RunContext: Sendable {
         case unknownRun(String)
         /// This process has no such target, or one with another definition.
         case otherDefinition(run: String, target: String)
+        /// The database is another one than the run was created in, by system identifier or timeline.
+        case otherServer(run: String)
 
         package var description: String {
             switch self {
@@ -25,6 +27,9 @@ package struct RunContext: Sendable {
             case .otherDefinition(let run, let target):
                 "run \(run) was made with another definition of \(target) than this process has; "
                     + "give every process the same ebb.yaml and version"
+            case .otherServer(let run):
+                "the database server is another one than when run \(run) was created: restored, promoted or replaced; make "
+                    + "sure that it is the right one, then producer resume \(run)"
             }
         }
     }
@@ -39,6 +44,7 @@ package struct RunContext: Sendable {
         _ connection: PostgresConnection
     ) async throws -> RunContext {
         guard let record = try await ledger.run(run, connection) else { throw Obstacle.unknownRun(run) }
+        guard record.isOnItsServer else { throw Obstacle.otherServer(run: run) }
         guard var target = catalog.targets.first(where: { $0.name == record.target }),
             target.definitionHash == record.definitionHash
         else { throw Obstacle.otherDefinition(run: run, target: record.target) }

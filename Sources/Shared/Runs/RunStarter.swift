@@ -1,5 +1,6 @@
 import FoundationEssentials
 package import PostgresClient
+import RedisClient
 
 /// Starts a run: the ledger first, then the queue.
 package struct RunStarter: Sendable {
@@ -13,24 +14,21 @@ package struct RunStarter: Sendable {
         self.configuration = configuration
     }
 
-    /// Why a run is not started.
-    package struct Refusal: Error, Sendable, CustomStringConvertible, Equatable {
-        package var description: String
-    }
-
     /// Creates a run of a target, or finds the one that is not over yet.
     ///
     /// If the process dies between ledger and queue, the next start finds the run in the ledger and makes it known to the
     /// queue. The same mends a queue that lost the run: it is planned anew, under a new generation, so that what is already
     /// settled stays settled.
     ///
-    /// - Throws: `Refusal` when the unfinished run has other knobs; `PlanningError`, `LedgerError`, `PostgresError`,
+    /// - `timeout`: after which a new run ends; one that is found keeps its own.
+    /// - Throws: `RunRefusal` when the unfinished run has other knobs or another definition; `PlanningError`, `LedgerError`, `PostgresError`,
     ///   `RedisError`.
     package func start(
         _ target: Target,
         knobs: KnobValues,
         priority: Priority = .default,
         batchRows: Int? = nil,
+        timeout: Duration? = nil,
         _ connection: PostgresConnection
     ) async throws -> (run: RunRecord, isNew: Bool) {
         let terms = try await RunTerms.now(knobs: knobs, connection)
@@ -54,18 +52,39 @@ package struct RunStarter: Sendable {
             knobs: knobs,
             batchRows: batchRows,
             strategy: plan.choice.strategy,
-            estimated: plan.estimatedRows
+            estimated: plan.estimatedRows,
+            timeout: timeout
         )
         let (record, isNew) = try await self.ledger.create(new, connection)
         guard record.knobs == knobs else {
-            throw Refusal(
-                description: "target \(target.name) has an unfinished run \(record.run) with other knobs "
+            throw RunRefusal(
+                "target \(target.name) has an unfinished run \(record.run) with other knobs "
                     + "(\(record.knobs.words)), asked for \(knobs.words); let it end or cancel it first"
             )
         }
-        let generation = isNew ? 1 : try await self.ledger.generation(of: record.run, connection) + 1
-        try await self.queue.create(record, generation: generation)
+        guard record.definitionHash == target.definitionHash else {
+            throw RunContext.Obstacle.otherDefinition(run: record.run, target: target.name)
+        }
+        do {
+            if isNew {
+                try await self.queue.create(record, generation: 1)
+            } else {
+                try await self.restore(record, connection)
+            }
+        } catch let error as RedisError where error.prefix == "OOM" {
+            throw RunRefusal(
+                "Redis is full, so run \(record.run) of \(target.name) waits in the ledger: let workers drain the queue or raise "
+                    + "maxmemory, then enqueue again"
+            )
+        }
         return (record, isNew)
+    }
+
+    /// Makes an unfinished run known to a queue that has lost it, if it has: it is planned anew, under a new generation.
+    package func restore(_ record: RunRecord, _ connection: PostgresConnection) async throws {
+        let generation = try await self.ledger.generation(of: record.run, connection) + 1
+        let settled = try await self.ledger.settled(record.run, connection)
+        try await self.queue.create(record, generation: generation, settled: settled)
     }
 
     /// Sorts by time, so that listings of keys read in order; the rest keeps producers apart.
@@ -79,6 +98,13 @@ package struct RunStarter: Sendable {
         }
         return String(time.reversed()) + String((0..<7).map { _ in alphabet[Int.random(in: 0..<32)] })
     }
+}
+
+/// Why something is not done to a run, in one sentence.
+package struct RunRefusal: Error, Sendable, CustomStringConvertible, Equatable {
+    package var description: String
+
+    package init(_ description: String) { self.description = description }
 }
 
 extension RunTerms {

@@ -19,6 +19,9 @@ package struct RunStatus: Sendable, Equatable, Encodable {
     package var finishedAt: String?
     package var error: String?
 
+    /// Whether it waits for an operator because of an error.
+    package var isPausedByError: Bool { self.state == .paused && self.error != nil }
+
     package struct Rows: Sendable, Equatable, Encodable {
         package var deleted: Int
         package var estimated: Int

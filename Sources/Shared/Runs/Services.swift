@@ -43,6 +43,11 @@ package struct Services: Sendable {
         return Queue(redis: redis, namespace: self.configuration.namespace)
     }
 
+    /// Changes runs as operators wish.
+    package func runControl(_ queue: Queue) -> RunControl {
+        RunControl(ledger: self.ledger, queue: queue, configuration: self.configuration)
+    }
+
     /// Runs steps of any run.
     package func stepRunner(_ queue: Queue) -> StepRunner {
         StepRunner(

@@ -25,8 +25,11 @@ package struct StepRunner: Sendable {
     /// Runs a leased step and, while the lease lasts, the steps after it; keeps the lease alive meanwhile.
     ///
     /// A step that fails is given back and tried again, here or elsewhere; nothing of it is half done. Its error shows in
-    /// the run's status until a later try succeeds.
-    package func run(_ lease: StepLease, _ connection: PostgresConnection) async throws {
+    /// the run's status until a later try succeeds. An error that only an operator can mend pauses the run.
+    ///
+    /// - `owner`: who holds the lease.
+    /// - Throws: what the step met; `LeaseLost` when somebody else has it now, or the run was paused or is to end.
+    package func run(_ lease: StepLease, owner: String, _ connection: PostgresConnection) async throws {
         let duration = self.configuration.leases.duration
         do {
             try await withHeartbeat(lease: duration) {
@@ -35,15 +38,36 @@ package struct StepRunner: Sendable {
                 try await self.perform(lease, connection)
             }
         } catch {
-            if !(error is CancellationError || error is LeaseLost) {
-                _ = try await self.queue.advance(lease, ["error": "\(error)"])
+            do { try await self.giveBack(lease, owner: owner, after: error) } catch let second {
+                // Redis is away; the step is free again when its lease is up.
+                self.logger.log(.debug, "step not given back", [.run: "\(lease.run)", .error: "\(second)"])
             }
-            try await self.queue.release(lease, after: error is CancellationError ? .zero : Self.retryDelay)
             throw error
         }
     }
 
+    private func giveBack(_ lease: StepLease, owner: String, after error: any Error) async throws {
+        switch Fault(error) {
+        case .stopped: try await self.queue.release(lease)
+        case .run:
+            try await self.queue.pause(lease.run, error: "\(error)")
+            try await self.queue.release(lease)
+        case .otherDefinition:
+            let duration = self.configuration.leases.duration
+            try await self.queue.decline(lease.run, consumer: owner, within: duration, error: "\(error)")
+            try await self.queue.release(lease)
+        default:
+            if !(error is LeaseLost) { _ = try await self.queue.advance(lease, ["error": "\(error)"]) }
+            try await self.queue.release(lease, after: Self.retryDelay)
+        }
+    }
+
     private func perform(_ lease: StepLease, _ connection: PostgresConnection) async throws {
+        if lease.step == .reconcile { return try await self.reconcile(lease, connection) }
+        if let record = try await self.ledger.run(lease.run, connection), record.finishedAt != nil {
+            // The ledger knows better than a queue that was restored from an older copy.
+            return try await self.reconcile(lease, connection)
+        }
         let context = try await RunContext.load(
             lease.run,
             catalog: self.catalog,
@@ -57,9 +81,7 @@ package struct StepRunner: Sendable {
             case .plan: step = try await self.plan(lease, context, connection)
             case .verify: step = try await self.verify(lease, context, connection)
             case .vacuum: step = try await self.vacuum(lease, context, connection)
-            case .reconcile:
-                try await self.reconcile(lease, context, connection)
-                return
+            case .reconcile: return try await self.reconcile(lease, connection)
             }
         }
         // An error of an earlier try is over, too.
@@ -83,7 +105,8 @@ package struct StepRunner: Sendable {
         let verification = Verification(
             statements: context.statements(generation: generation),
             pivots: pivots,
-            scope: try Self.scope(fields, pass: pass)
+            scope: try Self.scope(fields, pass: pass),
+            givenUp: try await self.givenUp(lease.run)
         )
         let units = try await self.firstSize(context, connection).units
         let findings = try await verification.run(
@@ -152,6 +175,20 @@ package struct StepRunner: Sendable {
         return nil
     }
 
+    /// The ranges of a run's dead letters, all single rows in one.
+    private func givenUp(_ run: String) async throws -> [BatchRange] {
+        var keys: [[String]] = []
+        var others: [BatchRange] = []
+        for letter in try await self.queue.deadLetters(of: run) {
+            switch letter.range {
+            case .keys(let more)?: keys += more
+            case let range?: others.append(range)
+            case nil: break
+            }
+        }
+        return keys.isEmpty ? others : others + [.keys(keys)]
+    }
+
     /// Blocks first, then keys, then only the keys that were left.
     private static func scope(_ fields: [String: String], pass: Int) throws -> Verification.Scope {
         if let text = fields["owed"], !text.isEmpty, case .keys(let keys) = try BatchRange(encoded: text) {
@@ -193,31 +230,40 @@ package struct StepRunner: Sendable {
     }
 
     /// Ends the run with the ledger's figures: in the ledger first, then in the queue.
-    private func reconcile(
-        _ lease: StepLease,
-        _ context: RunContext,
-        _ connection: PostgresConnection
-    ) async throws {
+    private func reconcile(_ lease: StepLease, _ connection: PostgresConnection) async throws {
         let fields = try await self.queue.fields(of: lease.run)
-        let dead = fields["dead"].flatMap { Int($0) } ?? 0
-        let errors = [
-            dead > 0 ? "\(dead) batches were given up on" : nil, fields["stuck"],
-        ].compactMap { $0 }
-        let state: RunState = errors.isEmpty ? .finished : .failed
-        let error = errors.isEmpty ? nil : errors.joined(separator: "; ")
-        guard let sum = try await self.ledger.finish(lease.run, state: state, error: error, connection) else {
-            throw RunContext.Obstacle.unknownRun(lease.run)
-        }
+        let (state, error) = Self.end(fields)
+        if fields["ending"] != nil { try await self.queue.dropDelayed(of: lease.run) }
+        guard let sum = try await self.ledger.finish(lease.run, state: state, error: error, connection),
+            let record = try await self.ledger.run(lease.run, connection)
+        else { throw RunContext.Obstacle.unknownRun(lease.run) }
         let retention = self.configuration.ledger.retention
-        guard try await self.queue.finish(lease, state: state, sum: sum, error: error, retention: retention) else {
-            throw LeaseLost()
-        }
+        let isOver = try await self.queue.finish(
+            lease,
+            state: record.state ?? state,
+            sum: sum,
+            error: record.error,
+            retention: retention
+        )
+        guard isOver else { throw LeaseLost() }
         self.logger.log(
             .info,
             "run over",
             [.run: "\(lease.run)", .state: "\(state.rawValue)", .rows: "\(sum.rows)"]
         )
         try await self.ledger.prune(retention: retention, connection)
+    }
+
+    /// How a run ends, by what the queue knows of it.
+    private static func end(_ fields: [String: String]) -> (state: RunState, error: String?) {
+        if let ending = fields["ending"].flatMap(RunState.init(rawValue:)) {
+            return (ending, fields["error"].flatMap { $0.isEmpty ? nil : $0 })
+        }
+        let dead = fields["dead"].flatMap { Int($0) } ?? 0
+        let errors = [
+            dead > 0 ? "\(dead) batches were given up on; producer dead list shows them" : nil, fields["stuck"],
+        ].compactMap { $0 }
+        return errors.isEmpty ? (.finished, nil) : (.failed, errors.joined(separator: "; "))
     }
 
     /// The size of batches before anything was measured, as the run's creation chose it.

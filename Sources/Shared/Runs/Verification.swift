@@ -9,6 +9,8 @@ package struct Verification: Sendable {
     /// What is known of the generation's pivots; nil without `keep_newest`.
     let pivots: Ledger.PivotSet?
     let scope: Scope
+    /// Ranges that were given up on: their rows are accounted for by dead letters.
+    let givenUp: [BatchRange]
 
     /// What is looked at, and what is wanted.
     enum Scope: Sendable, Equatable {
@@ -132,11 +134,17 @@ package struct Verification: Sendable {
         let statement: PostgresStatement
         if byKey {
             let keys = self.statements.resolved.key.map { "\(row).\(SQLText.quoted($0.name))::text" }
-            statement = self.statements.select(keys.joined(separator: ", "), range, suffix: "LIMIT \(limit)")
+            statement = self.statements.select(
+                keys.joined(separator: ", "),
+                range,
+                except: self.givenUp,
+                suffix: "LIMIT \(limit)"
+            )
         } else {
             statement = self.statements.select(
                 "DISTINCT ((\(row).ctid::text::point)[0])::bigint AS block",
                 range,
+                except: self.givenUp,
                 suffix: "ORDER BY block LIMIT \(limit)"
             )
         }

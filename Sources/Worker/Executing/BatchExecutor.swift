@@ -10,16 +10,29 @@ struct BatchExecutor: Sendable {
     enum Outcome: Sendable, Equatable {
         /// Committed: rows deleted, rows lost by cascade, and the time from the transaction's start to the delete's end.
         case deleted(rows: Int, cascaded: Int, microseconds: Int)
-        /// Somebody else settled this batch before; these are the figures of the ledger.
-        case settledBefore(outcome: String, rows: Int, cascaded: Int)
+        /// Somebody else ended this batch before.
+        case endedBefore(Ledger.BatchRecord)
+        /// The run is over by the ledger.
+        case runOver
         /// Somebody else is at this very batch now: its ledger row is taken but not committed.
         case predecessorAlive
+        /// The whole table is locked against deleting.
+        case tableLocked
     }
 
-    /// The statements' positions in the pipeline.
+    /// What to do about rows that somebody else has locked.
+    enum Mode: Sendable {
+        /// Wait for them, as long as a batch may wait for a lock.
+        case waiting
+        /// Leave them to the run's verification.
+        case skippingLocked
+    }
+
+    /// The statements' positions in the first pipeline.
     private enum Position {
-        static let insert = 2
-        static let delete = 3
+        static let settings = 1
+        static let claim = 2
+        static let lock = 3
     }
 
     /// Runs the transaction.
@@ -27,37 +40,59 @@ struct BatchExecutor: Sendable {
     /// Two round trips: everything up to the delete, then its count and the commit. A batch that is settled already makes
     /// the first of them stop at the ledger row, before the delete.
     ///
-    /// - Throws: `QueueError` for a malformed range; `PostgresError`: then nothing of it happened. After a lost connection it may have: the next attempt finds
-    ///   the ledger row if so.
-    func run(_ message: BatchMessage, _ context: RunContext, _ connection: PostgresConnection) async throws -> Outcome {
+    /// - Throws: `QueueError` for a malformed range; `RunContext.Obstacle`; `PostgresError`: then nothing of it happened.
+    ///   After a lost connection it may have: the next attempt finds the ledger row if so.
+    func run(
+        _ message: BatchMessage,
+        _ context: RunContext,
+        _ mode: Mode = .waiting,
+        _ connection: PostgresConnection
+    ) async throws -> Outcome {
         guard let range = message.range else {
             throw QueueError("batch \(message.batch) of run \(message.run) has a range that Ebb did not write")
         }
-        let delete = context.statements(generation: message.generation).delete(range)
+        let statements = context.statements(generation: message.generation)
         let children = context.resolved.facts.cascades
+        var first = [
+            PostgresStatement("BEGIN ISOLATION LEVEL READ COMMITTED"),
+            self.settings(for: range, counting: children),
+            self.ledger.claim(run: message.run, batch: message.batch),
+        ]
+        switch mode {
+        case .waiting: first.append(statements.delete(range))
+        case .skippingLocked:
+            first.append(PostgresStatement("LOCK TABLE \(context.resolved.facts.name) IN ROW EXCLUSIVE MODE NOWAIT"))
+            first.append(statements.deleteUnlocked(range))
+        }
         do {
-            let results = try await connection.pipeline([
-                PostgresStatement("BEGIN ISOLATION LEVEL READ COMMITTED"),
-                self.settings(for: range, counting: children),
-                PostgresStatement(
-                    "INSERT INTO \(self.ledger.table("batch")) (run, batch, outcome) VALUES ($1, $2, 'done')",
-                    [message.run, message.batch]
-                ),
-                delete,
-            ])
-            let rows = results[Position.delete].affectedRows
-            let before = results[1].rows.first?.int(0) ?? 0
+            let results = try await connection.pipeline(first)
+            guard results[Position.claim].affectedRows == 1 else {
+                await connection.rollback()
+                return try await self.reason(message, connection)
+            }
             let settled = try await connection.pipeline([
-                self.settle(message, rows: rows, countedBefore: before, children: children),
+                self.settle(
+                    message,
+                    rows: results.last?.affectedRows ?? 0,
+                    countedBefore: results[Position.settings].rows.first?.int(0) ?? 0,
+                    children: children
+                ),
                 PostgresStatement("COMMIT"),
             ])
             let figures = settled[0].rows.first
-            return .deleted(rows: rows, cascaded: figures?.int(0) ?? 0, microseconds: figures?.int(1) ?? 0)
+            return .deleted(
+                rows: results.last?.affectedRows ?? 0,
+                cascaded: figures?.int(0) ?? 0,
+                microseconds: figures?.int(1) ?? 0
+            )
         } catch let error as PostgresError {
             await connection.rollback()
             switch (error.statementIndex, error.sqlState) {
-            case (Position.insert, .uniqueViolation): return try await self.settledBefore(message, connection)
-            case (Position.insert, .lockNotAvailable): return .predecessorAlive
+            case (Position.claim, .uniqueViolation):
+                let record = try await self.ledger.batch(message.run, message.batch, connection)
+                return record.map { .endedBefore($0) } ?? .predecessorAlive
+            case (Position.claim, .lockNotAvailable): return .predecessorAlive
+            case (Position.lock, .lockNotAvailable) where first.count > Position.lock + 1: return .tableLocked
             default: throw error
             }
         } catch {
@@ -95,29 +130,12 @@ struct BatchExecutor: Sendable {
         )
     }
 
-    private func settledBefore(_ message: BatchMessage, _ connection: PostgresConnection) async throws -> Outcome {
-        let row = try await connection.query(
-            "SELECT outcome, rows, cascaded FROM \(self.ledger.table("batch")) WHERE run = $1 AND batch = $2",
-            [message.run, message.batch]
-        ).rows.first
-        guard let row else { return .predecessorAlive }
-        return .settledBefore(outcome: try row.text(0), rows: row.int(1) ?? 0, cascaded: row.int(2) ?? 0)
-    }
-
-    /// Writes into the ledger that a batch is given up on, before the queue hears of it: a late predecessor's insert
-    /// then conflicts and rolls back.
-    ///
-    /// A batch that was settled meanwhile stays settled.
-    ///
-    /// - Returns: the outcome that the ledger has now.
-    func giveUp(_ message: BatchMessage, _ connection: PostgresConnection) async throws -> Outcome {
-        _ = try await connection.query(
-            """
-            INSERT INTO \(self.ledger.table("batch")) (run, batch, outcome) VALUES ($1, $2, 'dead')
-            ON CONFLICT DO NOTHING
-            """,
-            [message.run, message.batch]
-        )
-        return try await self.settledBefore(message, connection)
+    /// Why the ledger did not take the batch.
+    private func reason(_ message: BatchMessage, _ connection: PostgresConnection) async throws -> Outcome {
+        guard let record = try await self.ledger.run(message.run, connection) else {
+            throw RunContext.Obstacle.unknownRun(message.run)
+        }
+        guard record.isOnItsServer else { throw RunContext.Obstacle.otherServer(run: message.run) }
+        return .runOver
     }
 }

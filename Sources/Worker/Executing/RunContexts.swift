@@ -29,4 +29,7 @@ actor RunContexts {
         self.known[run] = context
         return context
     }
+
+    /// Lets a run's context be read anew, since its table may be changed by the time it goes on.
+    func forget(_ run: String) { self.known[run] = nil }
 }

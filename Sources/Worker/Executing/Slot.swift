@@ -11,7 +11,11 @@ struct Slot: Sendable {
     let executor: BatchExecutor
     let policy: FailurePolicy
     let lease: Duration
+    /// How many dead letters are kept.
+    let mostDead: Int
     let logger: Logger
+
+    var ledger: Ledger { self.executor.ledger }
 
     /// Runs one batch; its lease is kept alive meanwhile, and losing it cancels the statement.
     func run(_ lease: Lease) async -> Verdict {
@@ -25,7 +29,7 @@ struct Slot: Sendable {
             self.logger.log(.warning, "lease lost", self.values(lease))
             return .lost(lease)
         } catch {
-            return await self.verdict(on: error, lease)
+            return self.verdict(withoutDatabase: error, lease)
         }
     }
 
@@ -33,22 +37,40 @@ struct Slot: Sendable {
         // A first delivery starts for the first time; only what came back may have crashed somebody.
         if lease.isRedelivered {
             guard let starts = try await self.queue.start(lease, consumer: self.consumer) else { return .lost(lease) }
-            if starts >= self.policy.limits.attempts {
-                return try await self.giveUp(
-                    lease,
-                    sqlState: nil,
-                    error: "it was started \(starts + 1) times and never ended"
-                )
+            if starts + lease.message.attempts >= self.policy.limits.attempts {
+                let error = BatchError("it was started \(starts) times and never ended")
+                return try await self.pool.withConnection { try await self.giveUp(lease, error, range: nil, $0) }
             }
         }
         return try await self.pool.withConnection { connection in
-            let context = try await self.contexts.context(lease.message.run, connection)
-            let outcome = try await self.executor.run(lease.message, context, connection)
-            return self.verdict(on: outcome, lease)
+            var mode = BatchExecutor.Mode.waiting
+            var tries = 0
+            while true {
+                do {
+                    let context = try await self.contexts.context(lease.message.run, connection)
+                    let outcome = try await self.executor.run(lease.message, context, mode, connection)
+                    return try await self.verdict(on: outcome, lease, context, connection)
+                } catch {
+                    // Skipping locked rows takes a privilege that deleting them does not.
+                    let isDenied = mode == .skippingLocked && SQLState.insufficientPrivilege ~= error
+                    let fault = isDenied ? .locked : Fault(error)
+                    switch self.policy.decide(fault, tries: tries, mode: mode) {
+                    case .again: tries += 1
+                    case .withoutLocked: mode = .skippingLocked
+                    case let decision: return try await self.verdict(on: decision, error, lease, connection)
+                    }
+                    self.logger.log(.debug, "batch is tried again at once", self.values(lease, error))
+                }
+            }
         }
     }
 
-    private func verdict(on outcome: BatchExecutor.Outcome, _ lease: Lease) -> Verdict {
+    private func verdict(
+        on outcome: BatchExecutor.Outcome,
+        _ lease: Lease,
+        _ context: RunContext,
+        _ connection: PostgresConnection
+    ) async throws -> Verdict {
         switch outcome {
         case .deleted(let rows, let cascaded, let microseconds):
             return .done(
@@ -60,60 +82,38 @@ struct Slot: Sendable {
                     microseconds: microseconds
                 )
             )
-        case .settledBefore("dead", _, _):
-            return .failed(lease, .dead(sqlState: nil, error: "it was given up on before; the ledger says so"))
-        case .settledBefore(_, let rows, let cascaded):
-            return .done(
-                Settlement(lease: lease, rows: rows, cascaded: cascaded, isMeasured: false, microseconds: 0)
-            )
-        case .predecessorAlive: return self.failure(self.policy.predecessorAlive, lease, sqlState: nil, error: "")
+        case .endedBefore(let record): return try await self.verdict(on: record, lease, connection)
+        case .runOver: return .back(lease, .cancelled)
+        case .predecessorAlive, .tableLocked: return .back(lease, .release(after: FailurePolicy.pause))
         }
     }
 
-    private func verdict(on error: any Error, _ lease: Lease) async -> Verdict {
-        let sqlState = (error as? PostgresError)?.sqlState?.rawValue
-        let decision = self.policy.decide(error, attempts: lease.message.attempts)
-        if !(error is CancellationError) {
-            var values = self.values(lease)
-            values[.error] = "\(error)"
-            self.logger.log(.warning, "batch failed", values)
-        }
-        guard decision == .giveUp else {
-            return self.failure(decision, lease, sqlState: sqlState, error: "\(error)")
-        }
-        do {
-            return try await self.giveUp(lease, sqlState: sqlState, error: "\(error)")
-        } catch {
-            // The ledger comes first; while it cannot be written, the batch stays in the queue.
-            return .failed(lease, .release(after: self.policy.limits.backoff))
-        }
-    }
-
-    private func failure(
-        _ decision: FailurePolicy.Decision,
+    /// On a batch that had ended by the ledger before.
+    func verdict(
+        on record: Ledger.BatchRecord,
         _ lease: Lease,
-        sqlState: String?,
-        error: String
-    ) -> Verdict {
-        switch decision {
-        case .release(let delay): .failed(lease, .release(after: delay))
-        case .retry(let delay): .failed(lease, .retry(after: delay, sqlState: sqlState, error: error))
-        case .giveUp: .failed(lease, .dead(sqlState: sqlState, error: error))
+        _ connection: PostgresConnection
+    ) async throws -> Verdict {
+        switch record.outcome {
+        case .dead:
+            let error = BatchError("it was given up on before; the ledger says so")
+            return .back(lease, .dead(error, range: nil, most: self.mostDead))
+        case .split:
+            if let halves = try await self.halves(of: lease, connection) {
+                return .back(lease, .split(halves, because: .again))
+            }
+            // What little is left in it is for verification to find.
+            fallthrough
+        case .done:
+            return .done(
+                Settlement(
+                    lease: lease,
+                    rows: record.rows,
+                    cascaded: record.cascaded,
+                    isMeasured: false,
+                    microseconds: 0
+                )
+            )
         }
-    }
-
-    private func giveUp(_ lease: Lease, sqlState: String?, error: String) async throws -> Verdict {
-        let outcome = try await self.pool.withConnection { try await self.executor.giveUp(lease.message, $0) }
-        if case .settledBefore("dead", _, _) = outcome {
-            return .failed(lease, .dead(sqlState: sqlState, error: error))
-        }
-        return self.verdict(on: outcome, lease)
-    }
-
-    private func values(_ lease: Lease) -> [LogKey: Logger.MetadataValue] {
-        [
-            .run: "\(lease.message.run)", .batch: "\(lease.message.batch)",
-            .attempts: "\(lease.message.attempts)",
-        ]
     }
 }

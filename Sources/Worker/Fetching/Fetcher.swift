@@ -7,8 +7,9 @@ import Shared
 struct Fetcher {
     let queue: Queue
     let consumer: String
-    let lease: Duration
+    let configuration: EbbConfiguration
 
+    private var lease: Duration { self.configuration.leases.duration }
     private var verdicts: [Verdict] = []
     private var held: Set<Lease> = []
     private var cursors: [String: String]
@@ -20,10 +21,10 @@ struct Fetcher {
     /// Settlements per script: it handles at most 100.
     private static let settlements = 100
 
-    init(queue: Queue, consumer: String, lease: Duration) {
+    init(queue: Queue, consumer: String, configuration: EbbConfiguration) {
         self.queue = queue
         self.consumer = consumer
-        self.lease = lease
+        self.configuration = configuration
         self.cursors = Dictionary(uniqueKeysWithValues: queue.streams.map { ($0, "0-0") })
         self.nextReclaim = .now
         self.nextHousekeeping = .now
@@ -35,10 +36,7 @@ struct Fetcher {
     /// Takes a verdict in; it is delivered with the next fetch, or on leaving.
     mutating func settle(_ verdict: Verdict) {
         self.verdicts.append(verdict)
-        switch verdict {
-        case .done(let settlement): self.held.remove(settlement.lease)
-        case .failed(let lease, _), .lost(let lease): self.held.remove(lease)
-        }
+        self.held.remove(verdict.lease)
     }
 
     /// Delivers verdicts and, with a free slot, fetches work.
@@ -82,10 +80,25 @@ struct Fetcher {
             // A lost lease after a commit is no failure: the ledger has the row, and the lease's new holder settles it.
             _ = try await self.queue.acknowledge(Array(chunk), consumer: self.consumer)
         }
-        for case .failed(let lease, let failure) in self.verdicts {
-            try await self.queue.fail(lease, failure, consumer: self.consumer)
-        }
+        for verdict in self.verdicts { try await self.giveBack(verdict) }
         self.verdicts.removeAll()
+    }
+
+    private func giveBack(_ verdict: Verdict) async throws {
+        switch verdict {
+        case .done, .lost: break
+        case .back(let lease, let how): try await self.queue.giveBack(lease, how, consumer: self.consumer)
+        case .outage(let lease, let delay):
+            try await self.queue.giveBack(lease, .release(after: delay), consumer: self.consumer)
+        case .paused(let lease, let reason):
+            // In this order, or another worker would start it at once.
+            try await self.queue.pause(lease.message.run, error: reason)
+            try await self.queue.giveBack(lease, .release(after: .zero), consumer: self.consumer)
+        case .declined(let lease, let reason):
+            let run = lease.message.run
+            try await self.queue.decline(run, consumer: self.consumer, within: self.lease, error: reason)
+            try await self.queue.giveBack(lease, .release(after: FailurePolicy.pause), consumer: self.consumer)
+        }
     }
 
     /// Says that the worker lives, and forgets those that do not.
@@ -93,7 +106,7 @@ struct Fetcher {
         let now = ContinuousClock.now
         guard now >= self.nextHousekeeping else { return }
         _ = try await self.queue.beat([], consumer: self.consumer)
-        try await self.queue.reap(silentFor: self.lease * 2)
+        try await self.queue.reap(silentFor: self.lease * 1.5, deadLetters: self.configuration.dead.retention)
         self.nextHousekeeping = now + self.lease / 3
     }
 }

@@ -18,7 +18,8 @@ struct WorkerService: Service {
     /// What wakes the loop.
     private enum Event: Sendable {
         case verdict(Verdict)
-        case stepEnded
+        /// Whether PostgreSQL could be reached; nil when it was not tried, or does not matter.
+        case stepEnded(reached: Bool?)
         case timer
         case stop
     }
@@ -38,9 +39,11 @@ struct WorkerService: Service {
             executor: BatchExecutor(ledger: self.services.ledger, limits: configuration.batches),
             policy: FailurePolicy(limits: configuration.batches),
             lease: configuration.leases.duration,
+            mostDead: configuration.dead.most,
             logger: self.services.logger
         )
-        var fetcher = Fetcher(queue: self.queue, consumer: consumer, lease: configuration.leases.duration)
+        var fetcher = Fetcher(queue: self.queue, consumer: consumer, configuration: configuration)
+        var breaker = CircuitBreaker(configuration.outages)
         self.services.logger.log(
             .info,
             "worker started",
@@ -52,24 +55,39 @@ struct WorkerService: Service {
                 return .stop
             }
             var running = 0
+            var suspects: [Lease] = []
+            var isAlone = false
             var hasTimer = false
             var isDrained = false
             while !isDrained {
-                let free = self.concurrency - running
+                if running == 0 { isAlone = false }
+                // A suspect waits until nothing else runs, and then runs alone.
+                let free = suspects.isEmpty && !isAlone ? self.concurrency - running : 0
                 var work = Queue.Work()
                 do {
-                    work = try await fetcher.fetch(slots: free, self.services.logger)
+                    work = try await fetcher.fetch(
+                        slots: breaker.slots(free: free, running: running),
+                        self.services.logger
+                    )
                 } catch {
                     self.services.logger.log(.warning, "the queue does not answer", [.error: "\(error)"])
                     await self.restoreStreams(after: error)
                 }
-                for lease in work.leases {
+                suspects += work.leases.filter(\.isSuspect)
+                for lease in work.leases where !lease.isSuspect {
                     running += 1
                     group.addTask { .verdict(await slot.run(lease)) }
                 }
                 if let step = work.step {
                     running += 1
-                    group.addTask { await self.run(step, pool) }
+                    group.addTask { await self.run(step, consumer, pool) }
+                }
+                if running == 0, !suspects.isEmpty {
+                    let suspect = suspects.removeFirst()
+                    self.services.logger.log(.warning, "batch runs alone", [.batch: "\(suspect.message.batch)"])
+                    running = 1
+                    isAlone = true
+                    group.addTask { .verdict(await slot.run(suspect)) }
                 }
                 if work.leases.isEmpty && work.step == nil || running >= self.concurrency {
                     if running == 0 && self.drains { isDrained = await self.isDrained() }
@@ -87,12 +105,16 @@ struct WorkerService: Service {
                     case .verdict(let verdict):
                         running -= 1
                         fetcher.settle(verdict)
-                    case .stepEnded: running -= 1
+                        self.note(verdict, &breaker)
+                    case .stepEnded(let reached):
+                        running -= 1
+                        if let reached { self.note(reached: reached, &breaker) }
                     case .timer: hasTimer = false
                     case .stop, nil: isDrained = true
                     }
                 }
             }
+            for suspect in suspects { fetcher.settle(.back(suspect, .release(after: .zero))) }
             try await self.shutDown(&group, &fetcher)
         }
         self.services.logger.log(.info, "worker stopped", [.consumer: "\(consumer)"])
@@ -114,22 +136,47 @@ struct WorkerService: Service {
             }
             if !fetcher.holdsWork { group.cancelAll() }
         }
-        try await fetcher.leave()
+        do { try await fetcher.leave() } catch {
+            // What is not given back is taken over when its lease is up; what is done is in the ledger.
+            self.services.logger.log(.warning, "the queue does not answer a worker that stops", [.error: "\(error)"])
+        }
     }
 
-    private func run(_ step: StepLease, _ pool: ConnectionPool) async -> Event {
+    private func run(_ step: StepLease, _ consumer: String, _ pool: ConnectionPool) async -> Event {
         let runner = self.services.stepRunner(self.queue)
         do {
-            try await pool.withConnection { try await runner.run(step, $0) }
+            try await pool.withConnection { try await runner.run(step, owner: consumer, $0) }
+            return .stepEnded(reached: true)
         } catch is CancellationError {
+        } catch is LeaseLost {
+            // Somebody else has it now, or the run was paused or is to end.
         } catch {
             self.services.logger.log(
                 .warning,
                 "step failed",
                 [.run: "\(step.run)", .step: "\(step.step.rawValue)", .error: "\(error)"]
             )
+            return .stepEnded(reached: Fault(error) == .serverAway ? false : nil)
         }
-        return .stepEnded
+        return .stepEnded(reached: nil)
+    }
+
+    private func note(_ verdict: Verdict, _ breaker: inout CircuitBreaker) {
+        switch verdict {
+        case .done: self.note(reached: true, &breaker)
+        case .outage: self.note(reached: false, &breaker)
+        case .back(_, .retry), .back(_, .dead), .back(_, .split): self.note(reached: true, &breaker)
+        case .back, .paused, .declined, .lost: break
+        }
+    }
+
+    private func note(reached: Bool, _ breaker: inout CircuitBreaker) {
+        let wasClosed = breaker.isClosed
+        if reached { breaker.succeeded() } else { breaker.failed() }
+        guard breaker.isClosed != wasClosed else { return }
+        self.services.logger.warning(
+            reached ? "PostgreSQL is back" : "PostgreSQL is away; nothing is claimed meanwhile"
+        )
     }
 
     /// Creates the streams anew when Redis has lost them; the runs in it are for `enqueue` to restore from the ledger.

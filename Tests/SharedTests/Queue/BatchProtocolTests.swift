@@ -56,7 +56,7 @@ import Testing
             #expect(try await bench.queue.acknowledge([bench.settlement(old)], consumer: "zombie") == [false])
             #expect(try await bench.queue.beat([old], consumer: "zombie") == [false])
             #expect(try await bench.queue.start(old, consumer: "zombie") == nil)
-            try await bench.queue.fail(old, .dead(sqlState: nil, error: "no"), consumer: "zombie")
+            try await bench.queue.giveBack(old, .dead(BatchError("no"), range: nil, most: 100), consumer: "zombie")
             // The token alone fences the same consumer, too.
             let newest = try #require(try await bench.reclaim("heir").first)
             #expect(try await bench.queue.acknowledge([bench.settlement(new)], consumer: "heir") == [false])
@@ -90,12 +90,12 @@ import Testing
             let (record, step) = try await bench.run()
             try await bench.append(1, step)
             var lease = try #require(try await bench.claim("a").first)
-            try await bench.queue.fail(lease, .release(after: .zero), consumer: "a")
+            try await bench.queue.giveBack(lease, .release(after: .zero), consumer: "a")
             lease = try #require(try await bench.claim("a").first)
             #expect(lease.message.attempts == 0)
-            try await bench.queue.fail(
+            try await bench.queue.giveBack(
                 lease,
-                .retry(after: .seconds(60), sqlState: "55P03", error: "locked"),
+                .retry(after: .seconds(60), error: BatchError(sqlState: "55P03", "locked")),
                 consumer: "a"
             )
             #expect(try await bench.counts(record.run)["delayed"] == 1)
@@ -108,7 +108,11 @@ import Testing
             lease = try #require(try await bench.claim("b").first)
             #expect((lease.message.attempts, lease.token) == (1, 1))
             #expect(lease.message.range == .block(from: 1, to: 2))
-            try await bench.queue.fail(lease, .dead(sqlState: "23503", error: "it \"cannot\"\nbe"), consumer: "b")
+            try await bench.queue.giveBack(
+                lease,
+                .dead(BatchError(sqlState: "23503", "it \"cannot\"\nbe"), range: nil, most: 100),
+                consumer: "b"
+            )
             let counts = try await bench.counts(record.run)
             #expect((counts["dead"], counts["total"], counts["leased"], counts["delayed"]) == (1, 1, 0, 0))
             let letter =
@@ -138,7 +142,7 @@ import Testing
             )
             let lease = try #require(try await bench.poll("a", 10).leases.first)
             #expect(lease.message.range == nil)
-            try await bench.queue.fail(lease, .dead(sqlState: nil, error: "malformed"), consumer: "a")
+            try await bench.queue.giveBack(lease, .dead(BatchError("malformed"), range: nil, most: 100), consumer: "a")
             #expect(try await bench.counts(record.run)["dead"] == 1)
             #expect(try await bench.counts(record.run)["leased"] == 0)
         }

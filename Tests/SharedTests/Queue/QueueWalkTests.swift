@@ -33,15 +33,20 @@ import Testing
                     // Old leases stay in the list: zombies act, too.
                     guard let (owner, lease) = held.randomElement(using: &random) else { continue }
                     switch Int.random(in: 0..<6, using: &random) {
-                    case 0: try await bench.queue.fail(lease, .release(after: .zero), consumer: owner)
-                    case 1: try await bench.queue.fail(lease, .release(after: .seconds(60)), consumer: owner)
+                    case 0: try await bench.queue.giveBack(lease, .release(after: .zero), consumer: owner)
+                    case 1: try await bench.queue.giveBack(lease, .release(after: .seconds(60)), consumer: owner)
                     case 2:
-                        try await bench.queue.fail(
+                        try await bench.queue.giveBack(
                             lease,
-                            .retry(after: .seconds(60), sqlState: nil, error: ""),
+                            .retry(after: .seconds(60), error: BatchError("")),
                             consumer: owner
                         )
-                    case 3: try await bench.queue.fail(lease, .dead(sqlState: nil, error: ""), consumer: owner)
+                    case 3:
+                        try await bench.queue.giveBack(
+                            lease,
+                            .dead(BatchError(""), range: nil, most: 100),
+                            consumer: owner
+                        )
                     default: _ = try await bench.queue.acknowledge([bench.settlement(lease)], consumer: owner)
                     }
                 }

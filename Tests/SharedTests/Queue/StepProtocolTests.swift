@@ -39,7 +39,7 @@ import Testing
             let leases = try await bench.claim("a", 2)
             #expect(try await take() == nil, "two are leased")
             _ = try await bench.queue.acknowledge([bench.settlement(leases[0])], consumer: "a")
-            try await bench.queue.fail(leases[1], .retry(after: .seconds(60), sqlState: nil, error: ""), consumer: "a")
+            try await bench.queue.giveBack(leases[1], .retry(after: .seconds(60), error: BatchError("")), consumer: "a")
             #expect(try await take() == nil, "one is delayed")
             _ = try await bench.queue.redis.send("ZADD", bench.queue.keys.delayed, "1", "\(record.run) 1.2")
             let last = try #require(try await bench.claim("a").first)
@@ -79,7 +79,7 @@ import Testing
     @Test func `a run that is over shrinks to its summary`() async throws {
         try await QueueBench.with { bench in
             let (record, step) = try await bench.run()
-            let sum = Ledger.Sum(rows: 5, cascaded: 2, finishedAt: "2026-11-21 00:00:00.000000")
+            let sum = Ledger.Sum(rows: 5, cascaded: 2, batches: 0, finishedAt: "2026-11-21 00:00:00.000000")
             let thief = StepLease(run: step.run, step: step.step, token: step.token + 1)
             #expect(
                 try await bench.queue.finish(thief, state: .finished, sum: sum, error: nil, retention: .seconds(60))
@@ -104,7 +104,7 @@ import Testing
             _ = try await bench.claim("holder")
             _ = try await bench.claim("idle")
             try await eventually("the idle consumer was reaped") {
-                try await bench.queue.reap(silentFor: .milliseconds(1))
+                try await bench.queue.reap(silentFor: .milliseconds(1), deadLetters: .seconds(60))
                 return try await consumers(bench) == ["holder"]
             }
             try await bench.queue.leave("holder")

@@ -5,6 +5,20 @@ import Testing
 
 @testable import Worker
 
+extension TestBed {
+    /// Writes that a batch ended, as a worker does.
+    func end(_ message: BatchMessage, as outcome: Ledger.BatchOutcome) async throws -> Ledger.BatchRecord? {
+        let limits = self.services.configuration.batches.timeLimits
+        return try await self.ledger.end(
+            message.run,
+            message.batch,
+            as: outcome,
+            limits: limits,
+            self.connection
+        )
+    }
+}
+
 /// One batch is one transaction with at most one effect.
 @Suite(.timeLimit(.minutes(2))) struct BatchExecutorTests {
     private static let target =
@@ -44,7 +58,7 @@ import Testing
     @Test func `rows lost by cascade are counted exactly, also in a session that has deleted before`() async throws {
         try await self.withBatch { bed, executor, lease, context in
             try await bed.run("DELETE FROM children WHERE event > 90")
-            let outcome = try await executor.run(lease.message, context, bed.connection)
+            let outcome = try await executor.run(lease.message, context, .waiting, bed.connection)
             guard case .deleted(let rows, let cascaded, let microseconds) = outcome else {
                 Issue.record("\(outcome)")
                 return
@@ -57,10 +71,10 @@ import Testing
 
     @Test func `a batch that was settled before deletes nothing and returns the ledger's figures`() async throws {
         try await self.withBatch { bed, executor, lease, context in
-            _ = try await executor.run(lease.message, context, bed.connection)
+            _ = try await executor.run(lease.message, context, .waiting, bed.connection)
             try await bed.run("INSERT INTO events VALUES (1, now() - interval '9 days')")
-            let again = try await executor.run(lease.message, context, bed.connection)
-            #expect(again == .settledBefore(outcome: "done", rows: 300, cascaded: 207))
+            let again = try await executor.run(lease.message, context, .waiting, bed.connection)
+            #expect(again == .endedBefore(.init(outcome: .done, rows: 300, cascaded: 207)))
             #expect(try await bed.int("SELECT count(*) FROM events") == 1)
             #expect(await bed.connection.isUsable)
         }
@@ -68,18 +82,21 @@ import Testing
 
     @Test func `a batch that was given up on is never executed`() async throws {
         try await self.withBatch { bed, executor, lease, context in
-            let outcome = try await executor.giveUp(lease.message, bed.connection)
-            #expect(outcome == .settledBefore(outcome: "dead", rows: 0, cascaded: 0))
-            #expect(try await executor.run(lease.message, context, bed.connection) == outcome)
+            let message = lease.message
+            let record = try await bed.end(message, as: .dead)
+            #expect(record == .init(outcome: .dead, rows: 0, cascaded: 0))
+            let outcome = try await executor.run(lease.message, context, .waiting, bed.connection)
+            #expect(outcome == .endedBefore(.init(outcome: .dead, rows: 0, cascaded: 0)))
             #expect(try await bed.int("SELECT count(*) FROM events") == 300)
         }
     }
 
     @Test func `giving up on a settled batch leaves it settled`() async throws {
         try await self.withBatch { bed, executor, lease, context in
-            _ = try await executor.run(lease.message, context, bed.connection)
-            let outcome = try await executor.giveUp(lease.message, bed.connection)
-            #expect(outcome == .settledBefore(outcome: "done", rows: 300, cascaded: 207))
+            _ = try await executor.run(lease.message, context, .waiting, bed.connection)
+            let message = lease.message
+            let record = try await bed.end(message, as: .dead)
+            #expect(record == .init(outcome: .done, rows: 300, cascaded: 207))
         }
     }
 
@@ -93,11 +110,12 @@ import Testing
                 "INSERT INTO \(bed.ledger.table("batch")) (run, batch, outcome) VALUES ($1, $2, 'done')",
                 [lease.message.run, lease.message.batch]
             )
-            #expect(try await executor.run(lease.message, context, bed.connection) == .predecessorAlive)
+            #expect(try await executor.run(lease.message, context, .waiting, bed.connection) == .predecessorAlive)
             #expect(try await bed.int("SELECT count(*) FROM events") == 300)
             await predecessor.close()
             try await eventually("the predecessor's transaction is over") {
-                if case .deleted(300, 207, _) = try await executor.run(lease.message, context, bed.connection) {
+                if case .deleted(300, 207, _) = try await executor.run(lease.message, context, .waiting, bed.connection)
+                {
                     true
                 } else {
                     false
@@ -110,9 +128,9 @@ import Testing
         try await self.withBatch { bed, executor, lease, context in
             let all = "SELECT name || '=' || setting FROM pg_settings WHERE name <> 'transaction_isolation' ORDER BY 1"
             let before = try await bed.strings(all)
-            _ = try await executor.run(lease.message, context, bed.connection)
+            _ = try await executor.run(lease.message, context, .waiting, bed.connection)
             #expect(try await bed.strings(all) == before)
-            _ = try await executor.run(lease.message, context, bed.connection)
+            _ = try await executor.run(lease.message, context, .waiting, bed.connection)
             #expect(try await bed.strings(all) == before)
         }
     }
@@ -124,7 +142,7 @@ import Testing
                 "INSERT INTO holder VALUES (150)"
             )
             let error = await #expect(throws: PostgresError.self) {
-                try await executor.run(lease.message, context, bed.connection)
+                try await executor.run(lease.message, context, .waiting, bed.connection)
             }
             #expect(error?.sqlState == .foreignKeyViolation)
             #expect(try await bed.int("SELECT count(*) FROM \(bed.ledger.table("batch"))") == 0)

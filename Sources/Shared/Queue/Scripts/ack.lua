@@ -8,6 +8,7 @@ for i = 2, #ARGV, 9 do
     drop(stream, id)
     move(run, 'leased', 'done', 1)
     local key = run_key(run)
+    if is_child(ARGV[i + 4]) then redis.call('HINCRBY', key, 'done_children', 1) end
     redis.call('HINCRBY', key, 'rows', ARGV[i + 5])
     redis.call('HINCRBY', key, 'cascaded', ARGV[i + 6])
     redis.call('HINCRBY', key, 'units', ARGV[i + 7])

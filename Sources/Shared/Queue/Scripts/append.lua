@@ -1,12 +1,12 @@
 -- enqueue: appends a chunk of batches and moves the plan on, both or neither. At most 100 batches.
 -- KEYS: 1 prefix, 2 stream. ARGV: 1 run, 2 step token, 3 cursor that the chunk was planned from, 4 number of fields to
 -- set, then field, value, …, then batch id, units, range, …
--- Returns the batches open now (queued, leased, delayed, parked), or -1 when the caller lost the step or the plan has
--- moved on since: a planner that died loses nothing and a doubled one adds nothing.
--- Refused when Redis is full, as the only unit: this script has no allow-oom.
+-- Returns the batches open now (queued, leased, delayed, parked), or -1 when the caller lost the step, the plan has
+-- moved on since, or the run is paused or ending: a planner that died loses nothing and a doubled one adds nothing.
+-- Refused when Redis is full, as one of the few units that enqueue: this script has no allow-oom.
 local run, count = ARGV[1], tonumber(ARGV[4])
-local known = redis.call('HMGET', run_key(run), 'step_token', 'cursor')
-if known[1] ~= ARGV[2] or known[2] ~= ARGV[3] then return -1 end
+local known = redis.call('HMGET', run_key(run), 'step_token', 'cursor', 'state', 'ending')
+if known[1] ~= ARGV[2] or known[2] ~= ARGV[3] or known[3] == 'paused' or known[4] then return -1 end
 local first = 5 + count * 2
 local added = 0
 for i = first, #ARGV, 3 do

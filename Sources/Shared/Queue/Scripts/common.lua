@@ -51,30 +51,93 @@ end
 -- The name of a batch in keys that hold batches of all runs. Run ids hold no space.
 local function name(run, batch) return run .. ' ' .. batch end
 
+local function is_over(state) return state == 'finished' or state == 'failed' or state == 'cancelled' end
+
+-- Lets a run end early, failed or cancelled: from now on its batches are dropped where they turn up, its steps end, and
+-- once none of its leases is open its last step is handed out. Returns 1, or 0 when it is unknown, over or ending already.
+local function end_run(run, state, why)
+  local v = redis.call('HMGET', run_key(run), 'state', 'ending')
+  if not v[1] or is_over(v[1]) or v[2] then return 0 end
+  redis.call('HSET', run_key(run), 'ending', state, 'error', why)
+  return 1
+end
+
+-- A batch that a split has made is named after its parent, `1.7.0`; what planning has cut is `1.7`.
+local function is_child(batch) return string.find(batch, '%..*%.') ~= nil end
+
+-- Stops a run that mostly fails, since going on would only hurt the database. Three signs, each out of at least 50:
+-- more than half of the batches as planned failed at their first try, more than half of all batches ended dead,
+-- or errors of rows keep splitting batches and hardly any part of them succeeds.
+local function judge(run, err)
+  local v = redis.call('HMGET', run_key(run), 'done', 'dead', 'done_children', 'failed_first', 'row_splits')
+  for i = 1, 5 do v[i] = tonumber(v[i] or 0) end
+  local done, dead, failed, splits = v[1], v[2], v[4], v[5]
+  local first, ended = done - v[3] + failed, done + dead
+  local why
+  if first >= 50 and failed * 2 > first then
+    why = failed .. ' of the first ' .. first .. ' batches failed'
+  elseif ended >= 50 and dead * 2 > ended then
+    why = dead .. ' of ' .. ended .. ' batches were given up on'
+  elseif splits >= 50 and splits > done * 8 then
+    why = 'errors of rows have split batches ' .. splits .. ' times and ' .. done .. ' succeeded'
+  end
+  if why then end_run(run, 'failed', 'stopped, since ' .. why .. '; the last error: ' .. err) end
+end
+
+-- Keeps a batch until it is due.
+local function delay(run, batch, due, stream, attempts, units, first, range)
+  redis.call('ZADD', prefix .. 'delayed', due, name(run, batch))
+  redis.call('HSET', prefix .. 'delayed:entries', name(run, batch),
+    stream .. ' ' .. attempts .. ' ' .. units .. ' ' .. first .. ' ' .. range)
+end
+
+-- A batch ends without having run to its end: its run ends early.
+local function cancel(run, batch, from)
+  move(run, from, 'cancelled', 1)
+  redis.call('HDEL', prefix .. 'starts', name(run, batch))
+end
+
 -- Hands an entry that was just delivered to its new consumer, or takes it out of the stream: what is no batch is reported
--- without its fields, a batch of a run that is over counts as cancelled, one of a paused run is parked.
+-- without its fields; a batch of a run that is over or unknown is dropped, having been counted when the run ended; one of
+-- a run that is ending is cancelled; one of a paused run is parked; and one of a run that this consumer cannot work on
+-- waits a second for another worker.
 -- from: the state that the batch was in until now, queued or leased.
-local function deliver(out, stream, entry, token, from)
+local function deliver(out, stream, consumer, entry, token, from)
   local f = fields(entry)
   if not is_batch(f) then
     drop(stream, entry[1])
     out[#out + 1] = {stream, entry[1]}
     return
   end
-  local state = redis.call('HGET', run_key(f.r), 'state')
-  if not state then
+  local v = redis.call('HMGET', run_key(f.r), 'state', 'ending')
+  if not v[1] or is_over(v[1]) then
     drop(stream, entry[1])
-  elseif state == 'cancelled' or state == 'failed' then
+    redis.call('HDEL', prefix .. 'starts', name(f.r, f.b))
+  elseif v[2] then
     drop(stream, entry[1])
-    move(f.r, from, 'cancelled', 1)
-  elseif state == 'paused' then
+    cancel(f.r, f.b, from)
+  elseif v[1] == 'paused' then
     redis.call('RPUSH', prefix .. 'parked:' .. f.r,
       stream .. ' ' .. f.b .. ' ' .. f.a .. ' ' .. f.u .. ' ' .. f.f .. ' ' .. f.v)
     drop(stream, entry[1])
     move(f.r, from, 'parked', 1)
+  elseif redis.call('SISMEMBER', prefix .. 'blind:' .. f.r, consumer) == 1 then
+    drop(stream, entry[1])
+    delay(f.r, f.b, now_ms() + 1000, stream, f.a, f.u, f.f, f.v)
+    move(f.r, from, 'delayed', 1)
   else
     move(f.r, from, 'leased', 1)
     redis.call('HSETNX', run_key(f.r), 'started_ms', now_ms())
-    out[#out + 1] = {stream, entry[1], token, f.r, f.b, f.a, f.v, f.u}
+    local starts = token > 1 and redis.call('HGET', prefix .. 'starts', name(f.r, f.b)) or '0'
+    out[#out + 1] = {stream, entry[1], token, f.r, f.b, f.a, f.v, f.u, starts}
+  end
+end
+
+-- Puts parked batches of a run that is no longer paused back into their streams; at most n.
+local function unpark(run, n)
+  for _, text in ipairs(redis.call('LPOP', prefix .. 'parked:' .. run, n) or {}) do
+    local stream, batch, attempts, units, first, range = string.match(text, '^(%S+) (%S+) (%d+) (%d+) (%d*) (.*)$')
+    add(stream, run, batch, attempts, units, first, range)
+    move(run, 'parked', 'queued', 1)
   end
 end

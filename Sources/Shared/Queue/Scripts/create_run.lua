@@ -1,10 +1,11 @@
 -- create: makes a run known, in state planning, with its first step to plan. Idempotent.
--- KEYS: 1 prefix. ARGV: 1 run, 2 created_at in ms, then field, value, …
+-- KEYS: 1 prefix. ARGV: 1 run, 2 created_at in ms, then field, value, …; they may set counters of what is settled already.
 -- Returns 1, or 0 when the run is known already.
 local run = ARGV[1]
 if redis.call('EXISTS', run_key(run)) == 1 then return 0 end
 for _, counter in ipairs({'total', 'queued', 'leased', 'delayed', 'parked', 'done', 'dead', 'cancelled', 'split',
-                          'redelivered', 'rows', 'cascaded', 'units', 'microseconds', 'pass', 'step_token'}) do
+                          'redelivered', 'rows', 'cascaded', 'units', 'microseconds', 'pass', 'step_token',
+                          'done_children', 'failed_first', 'row_splits'}) do
   redis.call('HSET', run_key(run), counter, 0)
 end
 redis.call('HSET', run_key(run), 'state', 'planning', 'step', 'plan', 'cursor', '', 'step_until', 0)

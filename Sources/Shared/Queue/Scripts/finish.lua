@@ -1,15 +1,19 @@
--- finish: ends a run with the ledger's figures and shrinks it to its summary.
--- KEYS: 1 prefix. ARGV: 1 run, 2 token, 3 state, 4 rows, 5 cascaded, 6 finished_at, 7 error, 8 retention in seconds,
--- 9 created_at in ms before which runs are forgotten.
+-- finish: ends a run with the ledger's figures and shrinks it to its summary. Batches that are still open, as when it ends
+-- early, count as cancelled; the ledger lets none of them happen any more, and they are dropped where they turn up.
+-- KEYS: 1 prefix. ARGV: 1 run, 2 token, 3 state, 4 rows, 5 cascaded, 6 batches done, 7 finished_at, 8 error,
+-- 9 retention in seconds, 10 created_at in ms before which runs are forgotten.
 -- Returns 1, or 0 when the step is no longer the caller's.
 local run, key = ARGV[1], run_key(ARGV[1])
-if redis.call('HGET', key, 'step_token') ~= ARGV[2] then return 0 end
-redis.call('HSET', key, 'state', ARGV[3], 'rows', ARGV[4], 'cascaded', ARGV[5], 'finished_at', ARGV[6], 'error', ARGV[7],
-  'step', '', 'step_until', 0)
-redis.call('HDEL', key, 'cursor', 'step_owner', 'units', 'microseconds', 'pass', 'found', 'owed',
-  'idle_passes', 'stuck')
-redis.call('EXPIRE', key, ARGV[8])
+local v = redis.call('HMGET', key, 'step_token', 'total', 'dead')
+if v[1] ~= ARGV[2] then return 0 end
+local cancelled = math.max(0, v[2] - v[3] - ARGV[6])
+redis.call('HSET', key, 'state', ARGV[3], 'rows', ARGV[4], 'cascaded', ARGV[5], 'finished_at', ARGV[7], 'error', ARGV[8],
+  'step', '', 'step_until', 0, 'queued', 0, 'leased', 0, 'delayed', 0, 'parked', 0, 'done', ARGV[6],
+  'cancelled', cancelled, 'total', ARGV[6] + v[3] + cancelled)
+redis.call('HDEL', key, 'cursor', 'step_owner', 'units', 'microseconds', 'pass', 'found', 'owed', 'idle_passes', 'stuck',
+  'ending', 'resume', 'deadline_ms', 'done_children', 'failed_first', 'row_splits')
+redis.call('EXPIRE', key, ARGV[9])
 redis.call('ZREM', prefix .. 'active', run)
-redis.call('UNLINK', prefix .. 'parked:' .. run)
-redis.call('ZREMRANGEBYSCORE', prefix .. 'runs', '-inf', '(' .. ARGV[9])
+redis.call('UNLINK', prefix .. 'parked:' .. run, prefix .. 'blind:' .. run)
+redis.call('ZREMRANGEBYSCORE', prefix .. 'runs', '-inf', '(' .. ARGV[10])
 return 1

@@ -4,9 +4,11 @@ local now = now_ms()
 local due = redis.call('ZRANGEBYSCORE', prefix .. 'delayed', '-inf', now, 'LIMIT', 0, ARGV[1])
 for _, member in ipairs(due) do
   local entry = redis.call('HGET', prefix .. 'delayed:entries', member)
-  if entry then
+  local run, batch = string.match(member, '^(%S+) (%S+)$')
+  local state = redis.call('HGET', run_key(run), 'state')
+  -- Batches of a run that is over were counted when it ended.
+  if entry and state and not is_over(state) then
     local stream, attempts, units, first, range = string.match(entry, '^(%S+) (%d+) (%d+) (%d*) (.*)$')
-    local run, batch = string.match(member, '^(%S+) (%S+)$')
     add(stream, run, batch, attempts, units, first, range)
     move(run, 'delayed', 'queued', 1)
   end

@@ -1,18 +1,20 @@
-import PostgresClient
+package import PostgresClient
 
-/// Connections that the worker's slots take turns in; there are never more than slots, since each slot holds one at most.
-actor ConnectionPool {
+/// Connections to the cleaned database that outlive an outage: a broken one is replaced when the next is asked for.
+///
+/// There are never more than borrowers at the same time.
+package actor ConnectionPool {
     private let configuration: PostgresConfiguration
     private var idle: [PostgresConnection] = []
 
-    init(_ configuration: PostgresConfiguration) { self.configuration = configuration }
+    package init(_ configuration: PostgresConfiguration) { self.configuration = configuration }
 
     /// Lends a connection for as long as `body` runs; opens one when none is idle.
     ///
     /// One that broke meanwhile is dropped.
     ///
     /// - Throws: `PostgresError` when none can be opened, or what `body` throws.
-    func withConnection<Value: Sendable>(
+    package func withConnection<Value: Sendable>(
         _ body: @Sendable (PostgresConnection) async throws -> Value
     ) async throws -> Value {
         let connection: PostgresConnection

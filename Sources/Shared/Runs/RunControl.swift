@@ -1,0 +1,145 @@
+package import PostgresClient
+
+/// What an operator may do to a run: pause, resume, cancel, recover, retry its dead letters.
+package struct RunControl: Sendable {
+    let ledger: Ledger
+    let queue: Queue
+    let configuration: EbbConfiguration
+
+    package init(ledger: Ledger, queue: Queue, configuration: EbbConfiguration) {
+        self.ledger = ledger
+        self.queue = queue
+        self.configuration = configuration
+    }
+
+    /// Pauses a run: batches under way end, no other begins.
+    ///
+    /// - Throws: `RunRefusal` when the run is unknown, over or ending; `RedisError`.
+    package func pause(_ run: String) async throws {
+        try self.expect(.paused, try await self.queue.pause(run), run)
+    }
+
+    /// Lets a paused run go on, or takes a failed one back to running: its dead letters are tried again, and what was
+    /// cancelled is planned anew.
+    ///
+    /// The server that the database is on now becomes the run's own. A run that is under way stays as it is.
+    ///
+    /// - Returns: the state that it is in now.
+    /// - Throws: `RunRefusal`; `LedgerError` when the target has another unfinished run.
+    package func resume(_ run: String, _ connection: PostgresConnection) async throws -> RunState {
+        let record = try await self.record(run, connection)
+        try await self.ledger.adoptServer(run, connection)
+        switch try await self.queue.resume(run) {
+        case .state(.failed): return try await self.reopen(record, connection)
+        case .state(let state) where !state.isOver: return state
+        case let change: throw self.refusal(change, run, wanted: "resumed")
+        }
+    }
+
+    private func reopen(_ record: RunRecord, _ connection: PostgresConnection) async throws -> RunState {
+        let fields = try await self.queue.fields(of: record.run)
+        let batches = try await self.queue.deadLetters(of: record.run).map(\.batch)
+        let generation = try await self.ledger.generation(of: record.run, connection)
+        let wasCutShort = fields["cancelled"].flatMap { Int($0) } ?? 0 > 0 || fields["total"] == "0"
+        try await self.revive(
+            batches,
+            of: record,
+            planning: wasCutShort ? generation + 1 : nil,
+            generation: fields["generation"].flatMap { Int($0) } ?? generation,
+            connection
+        )
+        return wasCutShort ? .planning : .running
+    }
+
+    /// Tries dead batches of a run again, as if never tried; a run that had failed is running again.
+    ///
+    /// - Returns: how many there were.
+    /// - Throws: `RunRefusal` when the run is unknown, was cancelled, or is ending; `LedgerError` when the target has
+    ///   another unfinished run.
+    @discardableResult
+    package func retry(_ batches: [String], of run: String, _ connection: PostgresConnection) async throws -> Int {
+        let record = try await self.record(run, connection)
+        let fields = try await self.queue.fields(of: run)
+        switch fields["state"].flatMap(RunState.init(rawValue:)) {
+        case nil: throw self.refusal(.unknown, run, wanted: "retried")
+        case let state? where state == .cancelled || state == .finished:
+            throw self.refusal(.state(state), run, wanted: "retried")
+        default:
+            return try await self.revive(
+                batches,
+                of: record,
+                planning: nil,
+                generation: fields["generation"].flatMap { Int($0) } ?? 1,
+                connection
+            )
+        }
+    }
+
+    @discardableResult
+    private func revive(
+        _ batches: [String],
+        of record: RunRecord,
+        planning plan: Int?,
+        generation: Int,
+        _ connection: PostgresConnection
+    ) async throws -> Int {
+        try await self.ledger.revive(batches, of: record, connection)
+        let revived = try await self.queue.revive(batches, of: record.run, planning: plan, generation: generation)
+        guard let revived else { throw self.refusal(.ending, record.run, wanted: "retried") }
+        return revived
+    }
+
+    /// Lets a run end early, cancelled: batches under way end, no other begins.
+    ///
+    /// It is over once no lease of it is open. A run that Redis has lost is over at once.
+    ///
+    /// - Throws: `RunRefusal` when the run is unknown or over.
+    package func cancel(_ run: String, _ connection: PostgresConnection) async throws {
+        if try await self.queue.end(run, as: .cancelled, error: nil) { return }
+        let fields = try await self.queue.fields(of: run)
+        if fields["ending"] != nil { return }
+        if let state = fields["state"].flatMap(RunState.init(rawValue:)) {
+            if state == .cancelled { return }
+            throw self.refusal(.state(state), run, wanted: "cancelled")
+        }
+        let record = try await self.record(run, connection)
+        if let state = record.state, state != .cancelled { throw self.refusal(.state(state), run, wanted: "cancelled") }
+        _ = try await self.ledger.finish(run, state: .cancelled, error: nil, connection)
+    }
+
+    /// Rebuilds a run that Redis has lost, from the ledger and the table: what has ended stays ended and counted, what is
+    /// left in the table is planned anew.
+    ///
+    /// - Returns: false when Redis knows the run, which then stays as it is.
+    /// - Throws: `RunRefusal` when the ledger does not know the run, or it is over.
+    package func recover(_ run: String, _ connection: PostgresConnection) async throws -> Bool {
+        let record = try await self.record(run, connection)
+        guard try await self.queue.fields(of: run).isEmpty else { return false }
+        if let state = record.state { throw self.refusal(.state(state), run, wanted: "recovered") }
+        try await self.queue.setup()
+        try await self.ledger.adoptServer(run, connection)
+        let starter = RunStarter(ledger: self.ledger, queue: self.queue, configuration: self.configuration)
+        try await starter.restore(record, connection)
+        return true
+    }
+
+    private func record(_ run: String, _ connection: PostgresConnection) async throws -> RunRecord {
+        guard try await self.ledger.upgrade(connection), let record = try await self.ledger.run(run, connection) else {
+            throw RunRefusal("run \(run) is not in this database's ledger; producer runs lists those that Redis knows")
+        }
+        return record
+    }
+
+    private func expect(_ state: RunState, _ change: Queue.Change, _ run: String) throws {
+        guard change == .state(state) else { throw self.refusal(change, run, wanted: state.rawValue) }
+    }
+
+    private func refusal(_ change: Queue.Change, _ run: String, wanted: String) -> RunRefusal {
+        switch change {
+        case .unknown:
+            RunRefusal("run \(run) is not known in Redis; if it was lost there, producer recover \(run) rebuilds it")
+        case .ending: RunRefusal("run \(run) is just ending and cannot be \(wanted)")
+        case .state(let state): RunRefusal("run \(run) is \(state.rawValue) and cannot be \(wanted)")
+        }
+    }
+}

@@ -1,0 +1,98 @@
+import PostgresClient
+import RedisClient
+import Shared
+import TestSupport
+import Testing
+
+/// Who holds a lock goes first, and costs no batch an attempt.
+@Suite(.timeLimit(.minutes(2))) struct LockTests {
+    /// Attempts that take so long that the test would not end if one were used.
+    private static let settings = Poison.settings("attempts: 8, backoff: 1h, max_backoff: 1h, lock_timeout: 50ms")
+
+    @Test(arguments: Strategy.allCases)
+    func `rows that somebody holds are left to verification, the others go at once`(_ strategy: Strategy) async throws {
+        try await withTestBed(targets: Poison.target(strategy), settings: Self.settings) { bed in
+            try await bed.createEvents(1_000)
+            let holder = try await bed.connect()
+            _ = try await holder.query("BEGIN")
+            _ = try await holder.query("SELECT FROM events WHERE id IN (5, 500) FOR UPDATE")
+            let record = try await bed.start(batchRows: 300)
+            async let work: Void = bed.work()
+            try await eventually("only what is held is left") {
+                try await bed.int("SELECT count(*) FROM events") == 12
+            }
+            _ = try await holder.query("ROLLBACK")
+            await holder.close()
+            try await work
+            expectFinished(try await bed.outcome(of: record.run), rows: 990)
+        }
+    }
+
+    @Test func `a table that is locked as a whole is waited for`() async throws {
+        try await withTestBed(targets: Poison.target(.block), settings: Self.settings) { bed in
+            try await bed.createEvents(1_000)
+            let record = try await bed.start(batchRows: 300)
+            try await bed.step(record.run)
+            let holder = try await bed.connect()
+            _ = try await holder.query("BEGIN")
+            _ = try await holder.query("LOCK TABLE events IN SHARE MODE")
+            async let work: Void = bed.work()
+            try await eventually("batches wait") {
+                try await bed.queue.fields(of: record.run)["delayed"].flatMap { Int($0) } ?? 0 > 1
+            }
+            _ = try await holder.query("ROLLBACK")
+            await holder.close()
+            try await work
+            expectFinished(try await bed.outcome(of: record.run), rows: 990)
+        }
+    }
+
+    @Test(arguments: ["40P01", "40001"]) func `a deadlock is tried again on the spot`(_ sqlState: String) async throws {
+        try await withTestBed(targets: Poison.target(.block), settings: Self.settings) { bed in
+            try await bed.createEvents(1_000)
+            // A sequence remembers what a transaction that was rolled back has drawn.
+            try await bed.run("CREATE SEQUENCE failures")
+            try await bed.onDelete(
+                where: "old.id = 5",
+                "IF nextval('failures') <= 3 THEN RAISE EXCEPTION 'again' USING ERRCODE = '\(sqlState)'; END IF"
+            )
+            let outcome = try #require(try await bed.drain("Target").first)
+            expectFinished(outcome, rows: 990)
+            #expect(try await bed.int("SELECT last_value FROM failures") == 4)
+        }
+    }
+
+    @Test func `without the privilege to lock rows, a held row costs attempts and pauses nothing`() async throws {
+        try await withTestBed { outer in
+            let role = "r\(outer.namespace)"
+            try await outer.run(
+                "CREATE ROLE \(role)",
+                "DO $$BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO \(role)', current_database()); END$$"
+            )
+            let settings = Poison.settings("attempts: 100, backoff: 1ms, max_backoff: 5ms, lock_timeout: 50ms")
+            try await withTestBed(
+                targets: Poison.target(.block),
+                settings: settings,
+                session: [(name: "role", value: role)]
+            ) { bed in
+                try await bed.createEvents(100)
+                try await bed.run("REVOKE UPDATE ON events FROM \(role)")
+                let holder = try await bed.connect()
+                _ = try await holder.query("BEGIN")
+                _ = try await holder.query("DELETE FROM events WHERE id = 5")
+                let record = try await bed.start()
+                try await bed.step(record.run)
+                async let work: Void = bed.work()
+                try await eventually("an attempt is used") {
+                    let entries = try await bed.queue.redis.send("HVALS", bed.queue.keys.prefix + "delayed:entries")
+                    return (entries.array ?? []).contains { $0.string?.split(separator: " ")[1] == "3" }
+                }
+                _ = try await holder.query("ROLLBACK")
+                await holder.close()
+                try await work
+                expectFinished(try await bed.outcome(of: record.run), rows: 90)
+            }
+            try await outer.run("DROP OWNED BY \(role)", "DROP ROLE \(role)")
+        }
+    }
+}
