@@ -1,6 +1,6 @@
 # Every target is one script or one command; arguments go through ARGS, e.g. make test ARGS="--filter RedisClientTests".
 
-.PHONY: help demo test lint build release bench clean
+.PHONY: help demo test chaos lint build release bench clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
@@ -10,6 +10,9 @@ demo:  ## clean two million rows of a private Distr-shaped database (KEEP=1 keep
 
 test:  ## run all tests on private servers
 	@deploy/test $(ARGS)
+
+chaos:  ## storms of kills, restarts and lost connections on 3 million rows (SEEDS="1 2 3 4 5"; SEED=7 repeats one)
+	@deploy/chaos
 
 lint:  ## check format and rules of style
 	@deploy/lint

@@ -4,7 +4,7 @@ import Testing
 /// The table most tests clean: events of some sources, of which the newest per source stays.
 enum Events {
     /// The configuration file for it, with its knob; Ebb chooses how to cut it when `strategy` is nil.
-    static func target(age: String = "30d", strategy: String? = nil) -> String {
+    static func target(age: String = "30d", strategy: String? = nil, keepsNewest: Bool = true) -> String {
         """
         targets:
           Events:
@@ -12,8 +12,8 @@ enum Events {
             table: events
             key: id
             max_age: {column: created_at, age: \(age)}
-            keep_newest: {count: 1, per: [source], order: [created_at]}
-        """ + (strategy.map { "\n    strategy: \($0)" } ?? "") + "\n"
+        """ + (keepsNewest ? "\n    keep_newest: {count: 1, per: [source], order: [created_at]}" : "")
+            + (strategy.map { "\n    strategy: \($0)" } ?? "") + "\n"
     }
 }
 
@@ -21,8 +21,8 @@ extension Sandbox {
     /// Creates the table and, by the plainest SQL there is, the list of those that must survive.
     ///
     /// Of ten rows eight are expired, some sources have nothing else, and a few rows have no time. All times are far from
-    /// the cutoff.
-    func createEvents(_ rows: Int, sources: Int = 50) async throws {
+    /// the cutoff. Without `keepsNewest`, the newest of a source dies like any other.
+    func createEvents(_ rows: Int, sources: Int = 50, keepsNewest: Bool = true) async throws {
         try await self.execute(
             """
             CREATE TABLE \(self.schema).events
@@ -45,7 +45,7 @@ extension Sandbox {
             CREATE TABLE \(self.schema).survivors AS
             WITH newest AS (SELECT source, max(created_at) AS newest FROM \(self.schema).events GROUP BY source)
             SELECT id FROM \(self.schema).events JOIN newest USING (source)
-            WHERE created_at IS NULL OR created_at >= now() - interval '30 days' OR created_at = newest
+            WHERE created_at IS NULL OR created_at >= now() - interval '30 days' OR \(keepsNewest) AND created_at = newest
             """
         )
     }

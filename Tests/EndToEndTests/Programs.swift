@@ -105,6 +105,46 @@ extension Sandbox {
         try await self.during(program, arguments, environment: environment) { _ in }.outcome
     }
 
+    /// Runs a program to its end, with standard error in a file that can be read meanwhile.
+    ///
+    /// - `started`: called once it runs.
+    func run(
+        _ program: Program,
+        _ arguments: [String],
+        environment: [String: String?],
+        log: String,
+        _ started: @Sendable (Running) -> Void
+    ) async throws -> Outcome {
+        let file = try FileDescriptor.open(
+            log,
+            .writeOnly,
+            options: [.create, .truncate, .closeOnExec],
+            permissions: .ownerReadWrite
+        )
+        let result = try await Subprocess.run(
+            .path(FilePath(try program.path())),
+            arguments: Arguments(arguments),
+            environment: self.environment(environment),
+            input: .none,
+            output: .string(limit: Self.outputLimit),
+            error: .fileDescriptor(file, closeAfterSpawningProcess: true)
+        ) { execution in
+            started(Running(identifier: execution.processIdentifier))
+        }
+        return Outcome(
+            status: Self.status(result.terminationStatus),
+            output: result.standardOutput,
+            errors: try String(contentsOfFile: log, encoding: .utf8)
+        )
+    }
+
+    private static func status(_ status: TerminationStatus) -> Outcome.Status {
+        switch status {
+        case .exited(let code): .exited(code)
+        case .signaled(let signal): .killed(by: signal)
+        }
+    }
+
     /// Runs `producer` to its end.
     func producer(_ arguments: String..., environment: [String: String?] = [:]) async throws -> Outcome {
         try await self.run(.producer, arguments, environment: environment)
@@ -127,12 +167,11 @@ extension Sandbox {
         ) { execution in
             try await body(Running(identifier: execution.processIdentifier))
         }
-        let status: Outcome.Status =
-            switch result.terminationStatus {
-            case .exited(let code): .exited(code)
-            case .signaled(let signal): .killed(by: signal)
-            }
-        let outcome = Outcome(status: status, output: result.standardOutput, errors: result.standardError)
+        let outcome = Outcome(
+            status: Self.status(result.terminationStatus),
+            output: result.standardOutput,
+            errors: result.standardError
+        )
         return (result.closureResult, outcome)
     }
 
