@@ -12,6 +12,10 @@ package struct PostgresConfiguration: Sendable {
     ///
     /// Name resolution blocks and is not included.
     package var connectTimeout: Duration
+    /// The deadline of calls that give none; nil waits for ever.
+    ///
+    /// Behind a pooler or load balancer that hangs, TCP's own keepalive sees nothing wrong with a silent connection.
+    package var patience: Duration?
 
     private let summary: String
 
@@ -21,7 +25,8 @@ package struct PostgresConfiguration: Sendable {
     package init(
         url: String,
         applicationName: String,
-        connectTimeout: Duration = .seconds(10)
+        connectTimeout: Duration = .seconds(10),
+        patience: Duration? = nil
     ) throws(PostgresError) {
         // libpq would fall back to its environment variables and to a socket, which nobody means by an empty setting.
         guard !url.isEmpty else { throw PostgresError(.invalidConfiguration, "the database URL is empty") }
@@ -31,6 +36,7 @@ package struct PostgresConfiguration: Sendable {
         self.url = url
         self.applicationName = applicationName
         self.connectTimeout = connectTimeout
+        self.patience = patience
         self.summary = ["host", "port", "dbname", "user"]
             .compactMap { key in options[key].map { "\(key)=\($0)" } }
             .joined(separator: " ")

@@ -7,6 +7,11 @@ extension PostgresConnection {
     /// The server ignores a request that overtakes its statement on the way, as it may through a pooler.
     private static let cancelRepeat = Duration.milliseconds(250)
 
+    /// How long a cancelled call waits for the server to say so, before it closes the session.
+    ///
+    /// A healthy server answers at once; one that is silent must not keep a program from ending.
+    private static let cancelPatience = Duration.seconds(5)
+
     /// Reads the answer to one statement, to its end.
     func readSingle(from pointer: OpaquePointer, until deadline: Deadline) throws(PostgresError) -> PostgresResult {
         var outcome: Result<PostgresResult, PostgresError>?
@@ -79,12 +84,14 @@ extension PostgresConnection {
     /// buffer; and a result that is ready is taken before more is sent.
     private func waitForResult(_ pointer: OpaquePointer, until deadline: Deadline) throws(PostgresError) {
         var nextCancel: Deadline?
+        var deadline = deadline
         while true {
             let unsent = PQflush(pointer)
             if PQisBusy(pointer) == 0 { return }
             if unsent < 0 || PQstatus(pointer) == CONNECTION_BAD { throw self.protocolError(of: pointer) }
             if deadline.hasPassed { throw PostgresError(.timedOut, "the client's deadline passed") }
             if self.interruption?.isCancelled == true, nextCancel?.hasPassed ?? true {
+                if nextCancel == nil { deadline = deadline.earlier(Deadline(Self.cancelPatience)) }
                 self.handle.requestCancel()
                 nextCancel = Deadline(Self.cancelRepeat)
             }

@@ -20,7 +20,7 @@ extension PostgresConnection {
         let pointer = try self.ready()
         do throws(PostgresError) {
             try self.send(statement, to: pointer)
-            return try self.readSingle(from: pointer, until: Deadline(deadline))
+            return try self.readSingle(from: pointer, until: Deadline(deadline ?? self.configuration.patience))
         } catch {
             throw self.settle(error)
         }
@@ -45,7 +45,7 @@ extension PostgresConnection {
             guard PQenterPipelineMode(pointer) == 1 else { throw self.protocolError(of: pointer) }
             for statement in statements { try self.send(statement, to: pointer) }
             guard PQpipelineSync(pointer) == 1 else { throw self.protocolError(of: pointer) }
-            let outcome = try self.readPipeline(from: pointer, until: Deadline(deadline))
+            let outcome = try self.readPipeline(from: pointer, until: Deadline(deadline ?? self.configuration.patience))
             guard PQexitPipelineMode(pointer) == 1 else { throw self.protocolError(of: pointer) }
             return try outcome.get()
         } catch {
@@ -76,7 +76,8 @@ extension PostgresConnection {
         if error.code == .timedOut { self.handle.requestCancel() }
         // Anything but a refused statement leaves the protocol in an unknown state.
         if error.code != .server { self.close() }
-        if error.sqlState == .queryCanceled, self.interruption?.isCancelled == true { return CancellationError() }
+        let isOver = error.sqlState == .queryCanceled || error.code == .timedOut
+        if isOver, self.interruption?.isCancelled == true { return CancellationError() }
         return error
     }
 }

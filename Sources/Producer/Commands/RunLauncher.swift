@@ -81,7 +81,7 @@ struct RunLauncher: Sendable {
                 if !self.isQuiet { view.show(status) }
                 if status.state.isOver || status.isPausedByError { return status }
                 if let step = try await self.takeStep(of: run) {
-                    try await pool.withConnection { try await self.perform(step, $0) }
+                    try await pool.withConnection(checked: true) { try await self.perform(step, $0) }
                     continue
                 }
             } catch  where [.serverAway, .queueAway, .conflict, .locked].contains(Fault(error)) {

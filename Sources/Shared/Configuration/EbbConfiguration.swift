@@ -50,6 +50,9 @@ package struct EbbConfiguration: Sendable {
         package var statementTimeout: Duration = .seconds(5)
         /// How long the server keeps a silent worker's open transaction.
         package var idleTimeout: Duration = .seconds(5)
+
+        /// After which a worker takes a silent connection for dead: the server has ended the batch by then.
+        package var patience: Duration { self.lockTimeout + self.statementTimeout + self.idleTimeout }
     }
 
     package struct Ledger: Sendable {

@@ -15,6 +15,8 @@ package struct TransactionSettings: Sendable, Equatable {
 
         /// For the queries of steps, which may read a whole table but write next to nothing.
         static let step = TimeLimits(lock: .seconds(5), statement: .seconds(1_800), idle: .seconds(60))
+        /// After which no statement but a vacuum can still be under way, so that its connection must be dead.
+        static let longestStatement = step.statement + step.idle
     }
 
     private var values: [Value]

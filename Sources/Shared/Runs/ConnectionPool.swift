@@ -9,12 +9,17 @@ package actor ConnectionPool {
 
     package init(_ configuration: PostgresConfiguration) { self.configuration = configuration }
 
+    /// How long an idle connection may take to answer.
+    private static let patience = Duration.seconds(5)
+
     /// Lends a connection for as long as `body` runs; opens one when none is idle.
     ///
     /// One that broke meanwhile is dropped.
     ///
+    /// - `checked`: whether an idle one has to answer first, for work that sets itself no deadline.
     /// - Throws: `PostgresError` when none can be opened, or what `body` throws.
     package func withConnection<Value: Sendable>(
+        checked: Bool = false,
         _ body: @Sendable (PostgresConnection) async throws -> Value
     ) async throws -> Value {
         let connection: PostgresConnection
@@ -24,6 +29,7 @@ package actor ConnectionPool {
             connection = try await PostgresConnection.connect(self.configuration)
         }
         do {
+            if checked { _ = try await connection.query("SELECT", deadline: Self.patience) }
             let value = try await body(connection)
             await self.giveBack(connection)
             return value

@@ -32,7 +32,11 @@ package struct Services: Sendable {
 
     /// - Throws: `ConfigurationError` without a URL; `PostgresError` for one that cannot be understood.
     package func postgresConfiguration(as name: String) throws -> PostgresConfiguration {
-        try PostgresConfiguration(url: try self.configuration.requireDatabaseURL(), applicationName: name)
+        try PostgresConfiguration(
+            url: try self.configuration.requireDatabaseURL(),
+            applicationName: name,
+            patience: TransactionSettings.TimeLimits.longestStatement
+        )
     }
 
     /// The queue; connects when it is first used.

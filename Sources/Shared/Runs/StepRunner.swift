@@ -203,6 +203,9 @@ package struct StepRunner: Sendable {
     /// So many passes in a row may achieve nothing before the run gives up: whoever holds the rows may let go of them.
     private static let mostIdlePasses = 2
 
+    /// After which a vacuum's connection is taken for dead.
+    private static let longestVacuum = Duration.seconds(7 * 86_400)
+
     /// Vacuums what the run has emptied.
     ///
     /// A database that refuses does not make the run fail: every row is gone.
@@ -215,7 +218,8 @@ package struct StepRunner: Sendable {
         if rows > 0 {
             do {
                 let result = try await connection.query(
-                    "VACUUM (ANALYZE, TRUNCATE off) \(context.resolved.facts.name)"
+                    "VACUUM (ANALYZE, TRUNCATE off) \(context.resolved.facts.name)",
+                    deadline: Self.longestVacuum
                 )
                 for notice in result.notices {
                     self.logger.log(.warning, "vacuum", [.run: "\(lease.run)", .error: "\(notice)"])

@@ -65,12 +65,12 @@ struct BatchExecutor: Sendable {
             first.append(statements.deleteUnlocked(range))
         }
         do {
-            let results = try await connection.pipeline(first)
+            let results = try await connection.pipeline(first, deadline: self.limits.patience)
             guard results[Position.claim].affectedRows == 1 else {
                 await connection.rollback()
                 return try await self.reason(message, connection)
             }
-            let settled = try await connection.pipeline([
+            let last = [
                 self.settle(
                     message,
                     rows: results.last?.affectedRows ?? 0,
@@ -78,7 +78,8 @@ struct BatchExecutor: Sendable {
                     children: children
                 ),
                 PostgresStatement("COMMIT"),
-            ])
+            ]
+            let settled = try await connection.pipeline(last, deadline: self.limits.patience)
             let figures = settled[0].rows.first
             return .deleted(
                 rows: results.last?.affectedRows ?? 0,

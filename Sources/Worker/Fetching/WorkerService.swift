@@ -145,7 +145,7 @@ struct WorkerService: Service {
     private func run(_ step: StepLease, _ consumer: String, _ pool: ConnectionPool) async -> Event {
         let runner = self.services.stepRunner(self.queue)
         do {
-            try await pool.withConnection { try await runner.run(step, owner: consumer, $0) }
+            try await pool.withConnection(checked: true) { try await runner.run(step, owner: consumer, $0) }
             return .stepEnded(reached: true)
         } catch is CancellationError {
         } catch is LeaseLost {

@@ -5,8 +5,7 @@ import Testing
 
 /// A connection that stays open while nothing comes back, as behind a load balancer or pooler that hangs: TCP's own
 /// keepalive sees nothing wrong with it.
-@Suite(.disabled("a worker waits for PostgreSQL's answers without a deadline of its own"))
-struct `A PostgreSQL that falls silent` {
+@Suite struct `A PostgreSQL that falls silent` {
     @Test(.timeLimit(.minutes(1)))
     func `does not keep a run from its end`() async throws {
         try await self.withSilence { sandbox, run, _ in
