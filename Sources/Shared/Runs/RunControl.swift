@@ -39,13 +39,15 @@ package struct RunControl: Sendable {
     private func reopen(_ record: RunRecord, _ connection: PostgresConnection) async throws -> RunState {
         let fields = try await self.queue.fields(of: record.run)
         let batches = try await self.queue.deadLetters(of: record.run).map(\.batch)
-        let generation = try await self.ledger.generation(of: record.run, connection)
+        // Batches that were planned and never done have left no trace in the ledger.
+        let planned = fields["generation"].flatMap { Int($0) } ?? 0
+        let generation = max(planned, try await self.ledger.generation(of: record.run, connection))
         let wasCutShort = fields["cancelled"].flatMap { Int($0) } ?? 0 > 0 || fields["total"] == "0"
         try await self.revive(
             batches,
             of: record,
             planning: wasCutShort ? generation + 1 : nil,
-            generation: fields["generation"].flatMap { Int($0) } ?? generation,
+            generation: planned > 0 ? planned : generation,
             connection
         )
         return wasCutShort ? .planning : .running

@@ -97,9 +97,18 @@ local function cancel(run, batch, from)
   redis.call('HDEL', prefix .. 'starts', name(run, batch))
 end
 
+-- Whether an entry is of a time before its run was taken back from its end: it was counted when the run ended.
+-- after: the last entry that the stream had had then; false for a run that never was over.
+local function is_stale(id, after)
+  if not after then return false end
+  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+  local last_ms, last_seq = string.match(after, '^(%d+)-(%d+)$')
+  return tonumber(ms) < tonumber(last_ms) or ms == last_ms and tonumber(seq) <= tonumber(last_seq)
+end
+
 -- Hands an entry that was just delivered to its new consumer, or takes it out of the stream: what is no batch is reported
--- without its fields; a batch of a run that is over or unknown is dropped, having been counted when the run ended; one of
--- a run that is ending is cancelled; one of a paused run is parked; and one of a run that this consumer cannot work on
+-- without its fields; a batch of a run that is over or unknown, or that was over since, is dropped, having been counted
+-- when the run ended; one of a run that is ending is cancelled; one of a paused run is parked; and one of a run that this consumer cannot work on
 -- waits a second for another worker.
 -- from: the state that the batch was in until now, queued or leased.
 local function deliver(out, stream, consumer, entry, token, from)
@@ -109,8 +118,8 @@ local function deliver(out, stream, consumer, entry, token, from)
     out[#out + 1] = {stream, entry[1]}
     return
   end
-  local v = redis.call('HMGET', run_key(f.r), 'state', 'ending')
-  if not v[1] or is_over(v[1]) then
+  local v = redis.call('HMGET', run_key(f.r), 'state', 'ending', 'after')
+  if not v[1] or is_over(v[1]) or is_stale(entry[1], v[3]) then
     drop(stream, entry[1])
     redis.call('HDEL', prefix .. 'starts', name(f.r, f.b))
   elseif v[2] then
