@@ -48,7 +48,7 @@ enum RedisTrouble {
 
 extension Sandbox {
     /// Makes every batch so slow that the trouble comes in the middle of the run.
-    fileprivate func slowDown() async throws {
+    func slowDown() async throws {
         try await self.execute(
             "CREATE TABLE \(self.schema).pace (seconds real)",
             "INSERT INTO \(self.schema).pace VALUES (0.2)",

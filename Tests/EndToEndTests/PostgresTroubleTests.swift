@@ -1,0 +1,73 @@
+import PostgresClient
+import RedisClient
+import Testing
+
+/// What happens to PostgreSQL in the middle of a run; the run goes on by itself, its count is exact, and no batch loses an
+/// attempt.
+@Suite(.timeLimit(.minutes(3))) struct `A run goes on, with an exact count, when PostgreSQL` {
+    @Test(arguments: PostgresServer.End.allCases)
+    func `is restarted`(end: PostgresServer.End) async throws {
+        try await PostgresTrouble.expectExactRun { sandbox, server, run in
+            await sandbox.postgres.close()
+            for _ in 1...2 {
+                try await server.stop(end)
+                try await until("the workers have noticed") { try await sandbox.field("leased", of: run) == 0 }
+                let done = try await sandbox.field("done", of: run)
+                try await server.start()
+                try await until("the run goes on") { try await sandbox.field("done", of: run) > done }
+            }
+        }
+    }
+
+    @Test func `ends the sessions of all workers again and again`() async throws {
+        try await PostgresTrouble.expectExactRun { sandbox, _, run in
+            var ended = 0
+            for _ in 1...10 {
+                let done = try await sandbox.field("done", of: run)
+                ended += try await sandbox.terminateSessions()
+                try await until("the run goes on") { try await sandbox.field("done", of: run) > done }
+            }
+            #expect(ended >= 10)
+        }
+    }
+
+    @Test func `takes no writes for a while`() async throws {
+        try await PostgresTrouble.expectExactRun { sandbox, server, run in
+            try await server.set("default_transaction_read_only", to: "on")
+            try await sandbox.untilHeldBack(run)
+            try await server.set("default_transaction_read_only", to: "off")
+        }
+    }
+
+    @Test func `has hardly a session left for Ebb`() async throws {
+        try await PostgresTrouble.expectExactRun { sandbox, _, run in
+            try await sandbox.execute("ALTER ROLE plain CONNECTION LIMIT 1")
+            try await sandbox.terminateSessions()
+            let done = try await sandbox.field("done", of: run)
+            try await until("the run goes on with one session") { try await sandbox.field("done", of: run) > done + 10 }
+            try await sandbox.execute("ALTER ROLE plain CONNECTION LIMIT 0")
+            try await sandbox.terminateSessions()
+            try await sandbox.untilHeldBack(run)
+            try await sandbox.execute("ALTER ROLE plain CONNECTION LIMIT -1")
+        }
+    }
+
+    /// Disk full, out of memory, an I/O error.
+    @Test(arguments: ["53100", "53200", "58030"])
+    func `runs out of something`(state: String) async throws {
+        try await PostgresTrouble.expectExactRun { sandbox, _, run in
+            try await sandbox.execute(
+                """
+                CREATE FUNCTION \(sandbox.schema).full() RETURNS trigger LANGUAGE plpgsql
+                AS $$ BEGIN RAISE EXCEPTION 'nothing is left' USING ERRCODE = '\(state)'; END $$
+                """,
+                """
+                CREATE TRIGGER is_full BEFORE DELETE ON \(sandbox.schema).events
+                FOR EACH STATEMENT EXECUTE FUNCTION \(sandbox.schema).full()
+                """
+            )
+            try await sandbox.untilHeldBack(run)
+            try await sandbox.execute("DROP TRIGGER is_full ON \(sandbox.schema).events")
+        }
+    }
+}
