@@ -54,11 +54,6 @@ enum PostgresTrouble {
 }
 
 extension Sandbox {
-    /// How many sessions of workers there are, or of whoever else.
-    func sessions(of application: String = "ebb worker") async throws -> Int {
-        try await self.number("SELECT count(*) FROM pg_stat_activity WHERE application_name = '\(application)'")
-    }
-
     /// Ends all sessions of Ebb; returns how many there were.
     @discardableResult
     func terminateSessions(of application: String = "ebb %") async throws -> Int {
