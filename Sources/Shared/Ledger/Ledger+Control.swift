@@ -7,7 +7,7 @@ extension Ledger {
     /// - Throws: `LedgerError` when the target has another unfinished run; `PostgresError`.
     package func revive(_ batches: [String], of record: RunRecord, _ connection: PostgresConnection) async throws {
         do {
-            try await connection.transaction { connection in
+            try await self.transaction(connection) { connection in
                 _ = try connection.run(
                     """
                     UPDATE \(self.table("run"))

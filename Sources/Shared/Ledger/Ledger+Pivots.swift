@@ -23,8 +23,7 @@ extension Ledger {
         _ connection: PostgresConnection
     ) async throws -> PivotSet {
         let run = query.terms.run
-        let settings = TransactionSettings.searching.statement()
-        return try await connection.transaction { connection in
+        return try await self.transaction(connection) { connection in
             // The run's row is the lock: two planners of one run find pivots one after the other.
             _ = try connection.run("SELECT 1 FROM \(self.table("run")) WHERE run = $1 FOR UPDATE", [run])
             let known = try connection.run(
@@ -32,8 +31,7 @@ extension Ledger {
                 [run, String(generation)]
             )
             if let row = known.rows.first { return PivotSet(isExact: row.bool(0) ?? false, count: row.int(1) ?? 0) }
-            // Values are kept as text: what shapes text must be the same here as where batches read them.
-            _ = try connection.run(settings.sql, settings.parameters)
+            // Values are kept as text: the transaction's settings shape it as where batches read them.
             var sql = SQLText()
             let text = query.text(&sql)
             let owner = "\(sql.bind(run, as: "text")), \(sql.bind(generation, as: "integer"))"
@@ -60,7 +58,7 @@ extension Ledger {
         to next: Int,
         _ connection: PostgresConnection
     ) async throws {
-        try await connection.transaction { connection in
+        try await self.transaction(connection) { connection in
             _ = try connection.run("SELECT 1 FROM \(self.table("run")) WHERE run = $1 FOR UPDATE", [run])
             let numbers = [run, String(generation), String(next)]
             _ = try connection.run(

@@ -131,7 +131,7 @@ extension Ledger {
         error: String?,
         _ connection: PostgresConnection
     ) async throws -> Sum? {
-        try await connection.transaction { connection in
+        try await self.transaction(connection) { connection in
             // First, in a statement of its own: whoever is in the middle of a batch has to commit before the sum is taken.
             _ = try connection.run("SELECT 1 FROM \(self.table("run")) WHERE run = $1 FOR UPDATE", [run])
             let result = try connection.run(
@@ -166,7 +166,7 @@ extension Ledger {
     /// - Returns: how many runs went.
     @discardableResult
     package func prune(retention: Duration, _ connection: PostgresConnection) async throws -> Int {
-        try await connection.transaction { connection in
+        try await self.transaction(connection) { connection in
             let old = try connection.run(
                 """
                 SELECT run FROM \(self.table("run"))

@@ -67,6 +67,18 @@ package struct Ledger: Sendable {
         }
     }
 
+    /// Runs `body` in a transaction with the time limits of a step: a client that freezes must not hold a run for ever.
+    func transaction<Value: Sendable>(
+        _ connection: PostgresConnection,
+        _ body: @Sendable (isolated PostgresConnection) throws -> Value
+    ) async throws -> Value {
+        let settings = TransactionSettings.searching.statement()
+        return try await connection.transaction { connection in
+            _ = try connection.run(settings.sql, settings.parameters)
+            return try body(connection)
+        }
+    }
+
     /// The version of the ledger; 0 when there is none.
     package func version(_ connection: PostgresConnection) async throws -> Int {
         let exists = try await connection.query("SELECT to_regclass($1) IS NOT NULL", [self.table("migration")])
