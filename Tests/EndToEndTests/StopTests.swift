@@ -131,22 +131,18 @@ import Testing
         try await withSandbox { sandbox in
             try await sandbox.createEvents(5_000)
             let before = try await sandbox.rows()
+            #expect(try await sandbox.producer("setup").status == .exited(0))
             let locker = try await Servers.connect()
+            try await Self.lock(locker, "\(sandbox.namespace).pivot_set")
             // The producer is killed with the step in its hands, on a lease that is soon over.
             let enqueue = ["enqueue", "Events", "--batch-rows", "100"]
             let run = try await sandbox.during(.producer, enqueue, environment: Sandbox.shortLeases) { producer in
-                var run: String?
-                try await until("the run is known") {
-                    if run == nil { _ = try await Self.lock(locker, "\(sandbox.schema).events") }
-                    run = try await sandbox.runs().first
-                    if run == nil { _ = try await locker.query("ROLLBACK") }
-                    return run != nil
-                }
+                try await until("the producer is planning") { try await sandbox.waiting(for: "pivot_set") == 1 }
                 producer.send(SIGKILL)
-                return try #require(run)
+                return try #require(try await sandbox.runs().first)
             }.value
             #expect(try await sandbox.field("total", of: run) == 0)
-            try await Self.stop(sandbox) { try await sandbox.waiting(for: "") == 1 }
+            try await Self.stop(sandbox) { try await sandbox.workersWaiting() == 1 }
             #expect(try await sandbox.isStepFree(of: run))
             _ = try await locker.query("ROLLBACK")
             await locker.close()
@@ -171,7 +167,7 @@ import Testing
                 _ = try await first.query("ROLLBACK")
                 try await locked
                 try await sandbox.untilState("verifying", of: run)
-                try await until("verification waits for the lock") { try await sandbox.waiting(for: "") == 1 }
+                try await until("verification waits for the lock") { try await sandbox.workersWaiting() == 1 }
                 return true
             }
             #expect(try await sandbox.isStepFree(of: run))
@@ -218,12 +214,23 @@ import Testing
 }
 
 extension Sandbox {
-    /// How many sessions wait for a lock on the tables with a statement that begins so, or has it after a `WITH`.
+    /// How many sessions wait for a lock with a statement that has this in it, and a name of the sandbox.
     fileprivate func waiting(for statement: String) async throws -> Int {
         try await self.number(
             """
             SELECT count(*) FROM pg_stat_activity
-            WHERE wait_event_type = 'Lock' AND query LIKE '%\(statement)%\(self.schema)%'
+            WHERE wait_event_type = 'Lock' AND query LIKE '%\(statement)%' AND query LIKE '%\(self.namespace)%'
+            """
+        )
+    }
+
+    /// How many workers' sessions wait for a lock on the table or the ledger, whatever their statement.
+    fileprivate func workersWaiting() async throws -> Int {
+        try await self.number(
+            """
+            SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_stat_activity USING (pid)
+            WHERE wait_event_type = 'Lock' AND application_name = 'ebb worker'
+              AND relation IN (SELECT oid FROM pg_class WHERE relnamespace::regnamespace::text LIKE '\(self.namespace)%')
             """
         )
     }
