@@ -114,6 +114,7 @@ import Testing
             let status = try await sandbox.expectEnd("failed", of: run, deletedFrom: batches * 10, table: "items")
             #expect(status.batches.dead == 2)
             #expect(status.batches.cancelled == 0)
+            #expect(status.batches.total >= batches)
             try await sandbox.expectQueueAtRest()
         }
     }

@@ -3,12 +3,14 @@ import Testing
 
 /// A table of numbered rows that all are expired, some of which cannot be deleted.
 enum Items {
+    /// Its configuration file; cut by ids, since a block holds many rows.
     static let target = """
         targets:
           Items:
             schema: SCHEMA
             table: items
             key: id
+            strategy: id_range
             max_age: {column: created_at, age: 30d}
 
         """

@@ -97,6 +97,38 @@ struct PostgresServer: Sendable {
         await connection.close()
     }
 
+    /// Runs `body` with a tablespace `small` of so many MiB, in which the ledger will be; needs the right to mount.
+    ///
+    /// - Returns: false when there is no such right.
+    func withSmallTablespace(_ size: Int, _ body: () async throws -> Void) async throws -> Bool {
+        let path = self.directory + "/small"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        do { try await Self.run("mount", ["-t", "tmpfs", "-o", "size=\(size)m,mode=777", "tmpfs", path]) } catch {
+            return false
+        }
+        let result: Result<Void, any Error>
+        do {
+            try await Self.runAsServer("/bin/mkdir", [path + "/data"])
+            let connection = try await self.connect()
+            for sql in [
+                "CREATE TABLESPACE small LOCATION '\(path)/data'", "GRANT CREATE ON TABLESPACE small TO plain",
+                "ALTER ROLE plain SET default_tablespace = small",
+            ] {
+                _ = try await connection.query(sql)
+            }
+            await connection.close()
+            result = .success(try await body())
+        } catch {
+            result = .failure(error)
+        }
+        try await Task {
+            try await self.stop(.immediate)
+            try await Self.run("umount", [path])
+        }.value
+        try result.get()
+        return true
+    }
+
     fileprivate func remove() async throws {
         if FileManager.default.fileExists(atPath: self.data + "/postmaster.pid") { try await self.stop(.immediate) }
         try FileManager.default.removeItem(atPath: self.directory)

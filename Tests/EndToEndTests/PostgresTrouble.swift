@@ -19,30 +19,40 @@ enum PostgresTrouble {
         _ trouble: @escaping @Sendable (Sandbox, PostgresServer, _ run: String) async throws -> Void
     ) async throws {
         try await withPostgresSandbox { sandbox, server in
-            let before = try await self.prepare(sandbox)
-            let (run, after) = try await sandbox.withWorkers(2, environment: Self.environment) { workers in
-                let (run, after, waited) = try await sandbox.duringRun(batchRows: 50, environment: Self.environment) {
-                    run in
-                    try await trouble(sandbox, server, run)
-                    // The test's own session may be lost by now.
-                    let after = try await server.sandbox(like: sandbox)
-                    try await after.slow(by: 0)
-                    try await after.untilState("finished", of: run, sourceLocation: sourceLocation)
-                    return after
-                }
-                #expect(waited.status == .exited(0), "\(waited.errors)", sourceLocation: sourceLocation)
-                #expect(workers.filter { !$0.isAlive }.isEmpty, sourceLocation: sourceLocation)
-                return (run, after)
-            }
-            let status = try await after.expectEnd(of: run, deletedFrom: before, sourceLocation: sourceLocation)
-            let batches = status.batches
-            #expect(batches.done == batches.total, "a batch lost an attempt", sourceLocation: sourceLocation)
-            #expect(batches.split == 0, "a batch lost an attempt", sourceLocation: sourceLocation)
-            try await after.expectSurvivors(sourceLocation: sourceLocation)
-            try await after.expectQueueAtRest(sourceLocation: sourceLocation)
-            await after.postgres.close()
-            await sandbox.postgres.close()
+            try await self.expectExactRun(sandbox, server, sourceLocation: sourceLocation, trouble)
         }
+    }
+
+    /// The same in a sandbox that is there already.
+    static func expectExactRun(
+        _ sandbox: Sandbox,
+        _ server: PostgresServer,
+        sourceLocation: SourceLocation = #_sourceLocation,
+        _ trouble: @escaping @Sendable (Sandbox, PostgresServer, _ run: String) async throws -> Void
+    ) async throws {
+        let before = try await self.prepare(sandbox)
+        let (run, after) = try await sandbox.withWorkers(2, environment: Self.environment) { workers in
+            let (run, after, waited) = try await sandbox.duringRun(batchRows: 50, environment: Self.environment) {
+                run in
+                try await trouble(sandbox, server, run)
+                // The test's own session may be lost by now.
+                let after = try await server.sandbox(like: sandbox)
+                try await after.slow(by: 0)
+                try await after.untilState("finished", of: run, sourceLocation: sourceLocation)
+                return after
+            }
+            #expect(waited.status == .exited(0), "\(waited.errors)", sourceLocation: sourceLocation)
+            #expect(workers.filter { !$0.isAlive }.isEmpty, sourceLocation: sourceLocation)
+            return (run, after)
+        }
+        let status = try await after.expectEnd(of: run, deletedFrom: before, sourceLocation: sourceLocation)
+        let batches = status.batches
+        #expect(batches.done == batches.total, "a batch lost an attempt", sourceLocation: sourceLocation)
+        #expect(batches.split == 0, "a batch lost an attempt", sourceLocation: sourceLocation)
+        try await after.expectSurvivors(sourceLocation: sourceLocation)
+        try await after.expectQueueAtRest(sourceLocation: sourceLocation)
+        await after.postgres.close()
+        await sandbox.postgres.close()
     }
 
     /// Creates the table, with slow batches; returns how many rows it has.

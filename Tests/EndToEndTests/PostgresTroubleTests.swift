@@ -70,4 +70,31 @@ import Testing
             try await sandbox.execute("DROP TRIGGER is_full ON \(sandbox.schema).events")
         }
     }
+
+    /// A real one, where the ledger is; without the right to mount a small file system there is none.
+    @Test func `has no room left on its disk`() async throws {
+        try await withPostgresSandbox { sandbox, server in
+            let isDone = try await server.withSmallTablespace(4) {
+                try await PostgresTrouble.expectExactRun(sandbox, server) { sandbox, server, run in
+                    let schema = sandbox.schema
+                    try await sandbox.execute("CREATE TABLE \(schema).filler (text text) TABLESPACE small")
+                    for size in [100_000, 1_000, 10] {
+                        do {
+                            while true {
+                                try await sandbox.execute(
+                                    """
+                                    INSERT INTO \(schema).filler SELECT repeat('x', 1000)
+                                    FROM generate_series(1, \(size / 10))
+                                    """
+                                )
+                            }
+                        } catch SQLState.diskFull {}
+                    }
+                    try await sandbox.untilHeldBack(run)
+                    try await sandbox.execute("DROP TABLE \(schema).filler")
+                }
+            }
+            if !isDone { print("skipped: a full disk needs the right to mount one") }
+        }
+    }
 }
