@@ -61,6 +61,21 @@ struct Running: Sendable {
     /// Whether it has neither ended nor become a zombie.
     var isAlive: Bool { ProcessTable.isAlive(self.pid) }
 
+    /// Asks it to stop, once it listens: before that the signal would just kill it.
+    func stop() async throws {
+        try await until("the program listens to signals") { try self.listens(to: SIGTERM) || !self.isAlive }
+        self.send(SIGTERM)
+    }
+
+    private func listens(to signal: Int32) throws -> Bool {
+        let status = try String(contentsOfFile: "/proc/\(self.pid)/status", encoding: .utf8)
+        return status.split(separator: "\n").contains { line in
+            guard line.hasPrefix("SigIgn:") || line.hasPrefix("SigCgt:") else { return false }
+            let mask = UInt64(line.drop { $0 != "\t" }.dropFirst(), radix: 16) ?? 0
+            return mask >> (signal - 1) & 1 == 1
+        }
+    }
+
     /// The most memory it ever held, in KiB.
     func peakMemory() throws -> Int {
         let status = try String(contentsOfFile: "/proc/\(self.pid)/status", encoding: .utf8)
@@ -195,7 +210,7 @@ extension Sandbox {
         guard count > 0 else { return try await body(running) }
         let (value, outcome) = try await self.during(.worker, arguments, environment: environment) { worker in
             let value = try await self.withWorkers(count - 1, arguments, environment, running + [worker], body)
-            worker.send(SIGTERM)
+            try await worker.stop()
             return value
         }
         #expect(outcome.status == .exited(0), "a worker ended with \(outcome.errors)")

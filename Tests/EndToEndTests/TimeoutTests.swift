@@ -10,18 +10,10 @@ import Testing
             let before = try await sandbox.rows()
             let words = command.split(separator: " ").map(String.init)
             let arguments = [words[0], "Events", "--batch-rows", "50", "--timeout", "1s"] + words.dropFirst()
-            let (run, outcome) = try await sandbox.during(.producer, arguments) { _ in
-                var run = ""
-                try await until("the run is known") {
-                    run = try await sandbox.runs().first ?? ""
-                    return !run.isEmpty
-                }
-                if words[0] == "cleanup" { return run }
-                return try await sandbox.withWorkers { [run] _ in
-                    try await sandbox.untilState("failed", of: run)
-                    return run
-                }
+            let outcome = try await sandbox.withWorkers(words[0] == "cleanup" ? 0 : 1) { _ in
+                try await sandbox.run(.producer, arguments)
             }
+            let run = try #require(try await sandbox.runs().first)
             #expect(outcome.status == .exited(1), "\(outcome.errors)")
             let status = try await sandbox.expectEnd("failed", of: run, deletedFrom: before)
             #expect(status.error == "timed out")
