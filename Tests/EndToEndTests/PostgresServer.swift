@@ -10,7 +10,7 @@ import Testing
 struct PostgresServer: Sendable {
     let directory: String
     /// Its data; a copy of the server has other data at the same socket.
-    var data: String { self.directory + "/data" }
+    var data: String { self.directory + "/postgres/data" }
 
     private static let bin = ProcessInfo.processInfo.environment["EBB_TEST_POSTGRES_BIN"]
 
@@ -36,8 +36,9 @@ struct PostgresServer: Sendable {
     }
 
     fileprivate static func create(in directory: String) async throws -> PostgresServer {
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        if getuid() == 0 { try await Self.run("chown", ["postgres:", directory]) }
+        let folder = directory + "/postgres"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        if getuid() == 0 { try await Self.run("chown", ["postgres:", directory, folder]) }
         let server = PostgresServer(directory: directory)
         try await server.tool(
             "initdb",
@@ -169,8 +170,10 @@ func withPostgresSandbox(
     _ body: (Sandbox, PostgresServer) async throws -> Void
 ) async throws {
     try await withSandbox(targets) { shared in
-        // Short, because of the socket in it, and where another user may go.
-        let directory = "/tmp/pg_" + String(UInt64.random(in: .min ... .max), radix: 36)
+        // Short, because of the socket in it, and where another user may go. The script that runs the tests stops what is left
+        // there when they come to a bad end.
+        let parent = ProcessInfo.processInfo.environment["EBB_TEST_DIRECTORY"] ?? "/tmp"
+        let directory = "\(parent)/server.\(String(UInt32.random(in: .min ... .max), radix: 36))"
         let server = PostgresServer(directory: directory)
         let result: Result<Void, any Error>
         do {
