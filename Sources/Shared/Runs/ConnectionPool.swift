@@ -40,6 +40,10 @@ package actor ConnectionPool {
     }
 
     private func giveBack(_ connection: PostgresConnection) async {
-        if await connection.isUsable { self.idle.append(connection) } else { await connection.close() }
+        if await connection.isUsable { return self.idle.append(connection) }
+        // What ended this session has most likely ended the idle ones, too; each would cost a piece of work to find out.
+        let idle = self.idle + [connection]
+        self.idle.removeAll()
+        for connection in idle { await connection.close() }
     }
 }

@@ -2,14 +2,15 @@ import PostgresClient
 import Shared
 
 /// The runs that this worker is at, so that not every batch asks the ledger and the catalogs of PostgreSQL again. A run's
-/// terms never change.
+/// terms never change, its table seldom does: what is a minute old is read anew.
 actor RunContexts {
     private let catalog: Catalog
     private let ledger: Ledger
-    private var known: [String: RunContext] = [:]
+    private var known: [String: (context: RunContext, read: ContinuousClock.Instant)] = [:]
 
     /// A worker is at a handful of runs; beyond this it starts over.
     private static let most = 64
+    private static let age = Duration.seconds(60)
 
     init(catalog: Catalog, ledger: Ledger) {
         self.catalog = catalog
@@ -18,7 +19,7 @@ actor RunContexts {
 
     /// - Throws: what `RunContext.load` throws.
     func context(_ run: String, _ connection: PostgresConnection) async throws -> RunContext {
-        if let context = self.known[run] { return context }
+        if let (context, read) = self.known[run], read + Self.age > .now { return context }
         let context = try await RunContext.load(
             run,
             catalog: self.catalog,
@@ -26,7 +27,7 @@ actor RunContexts {
             connection
         )
         if self.known.count >= Self.most { self.known.removeAll() }
-        self.known[run] = context
+        self.known[run] = (context, .now)
         return context
     }
 

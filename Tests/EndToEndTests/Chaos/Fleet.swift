@@ -99,12 +99,15 @@ final class Fleet: Sendable {
         if isLate { member.running.send(SIGTERM) }
     }
 
-    /// Whether a process was killed by the storm, or ended well when it was told to.
+    /// Whether a process was killed by the storm, or ended well when it was told to: also before it listened to signals.
     private func wasAskedFor(_ outcome: Outcome, _ pid: Int) -> Bool {
         self.state.withLock { state in
             // Removed, since the id may become another's.
             let wasDoomed = state.doomed.remove(pid) != nil
-            return outcome.status == .killed(by: SIGKILL) && wasDoomed || outcome.status == .exited(0) && state.isOver
+            if state.isOver, [.exited(0), .killed(by: SIGTERM)].contains(outcome.status) {
+                return outcome.status == .exited(0) || !outcome.errors.contains("worker started")
+            }
+            return outcome.status == .killed(by: SIGKILL) && wasDoomed
         }
     }
 
