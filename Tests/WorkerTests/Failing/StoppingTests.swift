@@ -1,4 +1,5 @@
 import PostgresClient
+import RedisClient
 import Shared
 import TestSupport
 import Testing
@@ -109,10 +110,18 @@ import Testing
                 try bed.target(),
                 knobs: knobs,
                 batchRows: 20,
-                timeout: .milliseconds(300),
+                timeout: .seconds(3_600),
                 bed.connection
             )
-            try await bed.work()
+            let fields = try await bed.queue.fields(of: record.run)
+            #expect(fields["deadline_ms"].flatMap { Int($0) } ?? 0 > 0)
+            async let work: Void = bed.work()
+            try await eventually("batches are done") {
+                try await bed.queue.fields(of: record.run)["done"].flatMap { Int($0) } ?? 0 > 2
+            }
+            // An hour passes.
+            _ = try await bed.queue.redis.send("HSET", bed.queue.keys.run(record.run), "deadline_ms", "1")
+            try await work
             var outcome = try await bed.outcome(of: record.run)
             #expect((outcome.state, outcome.ledgerState) == ("failed", "failed"))
             #expect(outcome.fields["error"] == "timed out")
