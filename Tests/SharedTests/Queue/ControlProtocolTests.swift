@@ -80,6 +80,27 @@ import Testing
         }
     }
 
+    @Test func `starts of what was parked are forgotten with the run`() async throws {
+        try await QueueBench.with { bench in
+            let (record, step) = try await bench.run()
+            try await bench.append(1, step)
+            _ = try await bench.claim("a")
+            let lease = try #require(try await bench.reclaim("b").first)
+            #expect(try await bench.queue.start(lease, consumer: "b") == 1)
+            _ = try await bench.queue.pause(record.run)
+            #expect(try await bench.reclaim("b").isEmpty)
+            let keys = bench.queue.keys.prefix + "*"
+            func starts() async throws -> [String] {
+                (try await bench.queue.redis.send("KEYS", keys).array ?? []).compactMap(\.string).filter {
+                    $0.contains(":starts")
+                }
+            }
+            #expect(try await starts().count == 1)
+            try await bench.finish(step, .failed, done: 0)
+            #expect(try await starts() == [])
+        }
+    }
+
     @Test func `a run is paused when all live workers are blind, and what they hold waits for another`() async throws {
         try await QueueBench.with { bench in
             let (record, step) = try await bench.run()

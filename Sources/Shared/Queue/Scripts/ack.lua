@@ -13,7 +13,7 @@ for i = 2, #ARGV, 9 do
     redis.call('HINCRBY', key, 'cascaded', ARGV[i + 6])
     redis.call('HINCRBY', key, 'units', ARGV[i + 7])
     redis.call('HINCRBY', key, 'microseconds', ARGV[i + 8])
-    redis.call('HDEL', prefix .. 'starts', name(run, ARGV[i + 4]))
+    redis.call('HDEL', starts_key(run), ARGV[i + 4])
     out[#out + 1] = 1
   else
     out[#out + 1] = 0

@@ -12,6 +12,9 @@ local streams = {prefix .. 'stream:high', prefix .. 'stream:default', prefix .. 
 
 local function run_key(run) return prefix .. 'run:' .. run end
 
+-- A run's hash of batches that were begun again after a crash, by how often.
+local function starts_key(run) return prefix .. 'starts:' .. run end
+
 local function now_ms()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
@@ -94,7 +97,7 @@ end
 -- A batch ends without having run to its end: its run ends early.
 local function cancel(run, batch, from)
   move(run, from, 'cancelled', 1)
-  redis.call('HDEL', prefix .. 'starts', name(run, batch))
+  redis.call('HDEL', starts_key(run), batch)
 end
 
 -- Hands an entry that was just delivered to its new consumer, or takes it out of the stream: what is no batch is reported
@@ -112,7 +115,7 @@ local function deliver(out, stream, consumer, entry, token, from)
   local v = redis.call('HMGET', run_key(f.r), 'state', 'ending')
   if not v[1] or is_over(v[1]) then
     drop(stream, entry[1])
-    redis.call('HDEL', prefix .. 'starts', name(f.r, f.b))
+    redis.call('HDEL', starts_key(f.r), f.b)
   elseif v[2] then
     drop(stream, entry[1])
     cancel(f.r, f.b, from)
@@ -128,7 +131,7 @@ local function deliver(out, stream, consumer, entry, token, from)
   else
     move(f.r, from, 'leased', 1)
     redis.call('HSETNX', run_key(f.r), 'started_ms', now_ms())
-    local starts = token > 1 and redis.call('HGET', prefix .. 'starts', name(f.r, f.b)) or '0'
+    local starts = token > 1 and redis.call('HGET', starts_key(f.r), f.b) or '0'
     out[#out + 1] = {stream, entry[1], token, f.r, f.b, f.a, f.v, f.u, starts}
   end
 end

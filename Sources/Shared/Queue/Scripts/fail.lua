@@ -27,7 +27,7 @@ if kind == 'dead' then
                   sqlstate = ARGV[6], error = ARGV[7], first = f.f, last = tostring(now)}
   redis.call('ZADD', prefix .. 'dead', now, name(f.r, f.b))
   redis.call('HSET', prefix .. 'dead:letters', name(f.r, f.b), cjson.encode(letter))
-  redis.call('HDEL', prefix .. 'starts', name(f.r, f.b))
+  redis.call('HDEL', starts_key(f.r), f.b)
   if redis.call('ZCARD', prefix .. 'dead') > tonumber(ARGV[8]) then
     redis.call('HDEL', prefix .. 'dead:letters', redis.call('ZPOPMIN', prefix .. 'dead')[1])
   end

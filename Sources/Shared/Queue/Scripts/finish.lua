@@ -14,6 +14,6 @@ redis.call('HDEL', key, 'cursor', 'step_owner', 'units', 'microseconds', 'pass',
   'ending', 'resume', 'deadline_ms', 'done_children', 'failed_first', 'row_splits')
 redis.call('EXPIRE', key, ARGV[9])
 redis.call('ZREM', prefix .. 'active', run)
-redis.call('UNLINK', prefix .. 'parked:' .. run, prefix .. 'blind:' .. run)
+redis.call('UNLINK', prefix .. 'parked:' .. run, prefix .. 'blind:' .. run, starts_key(run))
 redis.call('ZREMRANGEBYSCORE', prefix .. 'runs', '-inf', '(' .. ARGV[10])
 return 1

@@ -9,7 +9,7 @@ if not owns(stream, ARGV[1], id, ARGV[3]) then return 'LOST' end
 local f = fields(redis.call('XRANGE', stream, id, id)[1])
 local key = run_key(f.r)
 drop(stream, id)
-redis.call('HDEL', prefix .. 'starts', name(f.r, f.b))
+redis.call('HDEL', starts_key(f.r), f.b)
 local first = f.f == '' and tostring(now_ms()) or f.f
 for half = 0, 1 do add(stream, f.r, f.b .. '.' .. half, f.a, 0, first, ARGV[7 + half]) end
 move(f.r, 'leased', '', 1)
