@@ -80,6 +80,34 @@ import Testing
         }
     }
 
+    @Test(arguments: ["plan", "parked", "a lease", "delayed"])
+    func `what a run's former life has left is dropped in the next, and counted once`(_ left: String) async throws {
+        try await QueueBench.with { bench in
+            let (record, step) = try await bench.run()
+            try await bench.append(2, step)
+            let lease = try #require(try await bench.claim("a").first)
+            if left == "delayed" { try await bench.queue.giveBack(lease, .release(after: .seconds(60)), consumer: "a") }
+            if left == "parked" {
+                _ = try await bench.queue.pause(record.run)
+                _ = try await bench.claim("a", 10)
+            }
+            try await bench.finish(step, .failed, done: 0)
+            #expect(try await bench.queue.revive([], of: record.run, planning: 2, generation: 1) == 0)
+            _ = try await bench.queue.redis.send("ZADD", bench.queue.keys.delayed, "XX", "1", "\(record.run) 1.1")
+            #expect(try await bench.claim("a", 10).isEmpty)
+            if left == "a lease" {
+                #expect(try await bench.queue.acknowledge([bench.settlement(lease)], consumer: "a") == [false])
+            }
+            #expect(try await bench.reclaim("b").isEmpty)
+            let counts = try await bench.counts(record.run)
+            #expect(QueueBench.counters.map { counts[$0] } == [0, 0, 0, 0, 0, 0, 2])
+            let next = try #require(try await bench.queue.takeStep(owner: "b", lease: .seconds(60)))
+            #expect((next.run, next.step) == (record.run, .plan))
+            #expect(try await bench.append(1, first: 3, next) == 1)
+            #expect(try await bench.claim("a", 10).map(\.message.batch) == ["1.3"])
+        }
+    }
+
     @Test func `starts of what was parked are forgotten with the run`() async throws {
         try await QueueBench.with { bench in
             let (record, step) = try await bench.run()

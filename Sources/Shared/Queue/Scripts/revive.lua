@@ -10,6 +10,7 @@ if is_over(v[1]) then
     'cursor', ARGV[4], 'step_until', 0, 'finished_at', '', 'error', '', 'pass', 0, 'units', 0, 'microseconds', 0,
     'done_children', 0, 'failed_first', 0, 'row_splits', 0)
   redis.call('HDEL', key, 'deadline_ms')
+  begin_life(run)
   redis.call('HINCRBY', key, 'step_token', 1)
   redis.call('PERSIST', key)
   redis.call('ZADD', prefix .. 'active', redis.call('ZSCORE', prefix .. 'runs', run) or now_ms(), run)

@@ -14,7 +14,7 @@ for _, stream in ipairs(streams) do
       local entries = redis.call('XRANGE', stream, from, '+', 'COUNT', 1000)
       for _, entry in ipairs(entries) do
         local run = fields(entry).r
-        if run then counts[run] = (counts[run] or 0) + 1 end
+        if run and life(run, entry[1]) then counts[run] = (counts[run] or 0) + 1 end
         from = '(' .. entry[1]
       end
     until #entries < 1000
