@@ -147,6 +147,10 @@ import Testing
             let fields = try await bench.queue.fields(of: record.run)
             #expect((fields["state"], fields["resume"], fields["error"]) == ("paused", "planning", "other"))
             #expect(try await bench.queue.resume(record.run) == .state(.planning))
+            #expect(try await bench.queue.end(record.run, as: .failed, error: "why"))
+            #expect(try await decline("a") == false)
+            #expect(try await decline("b") == false, "it ends anyway, and for another reason")
+            #expect(try await bench.queue.fields(of: record.run)["error"] == "why")
         }
     }
 
