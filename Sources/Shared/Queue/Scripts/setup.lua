@@ -13,8 +13,8 @@ for _, stream in ipairs(streams) do
     repeat
       local entries = redis.call('XRANGE', stream, from, '+', 'COUNT', 1000)
       for _, entry in ipairs(entries) do
-        local run = fields(entry).r
-        if run and life(run, entry[1]) then counts[run] = (counts[run] or 0) + 1 end
+        local f = fields(entry)
+        if is_batch(f) and life(f.r, entry[1]) then counts[f.r] = (counts[f.r] or 0) + 1 end
         from = '(' .. entry[1]
       end
     until #entries < 1000
