@@ -1,6 +1,6 @@
 # Every target is one script or one command; arguments go through ARGS, e.g. make test ARGS="--filter RedisClientTests".
 
-.PHONY: help demo test chaos lint build release bench clean
+.PHONY: help demo test model chaos lint build release bench clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
@@ -13,6 +13,9 @@ test:  ## run all tests on private servers
 
 chaos:  ## storms of kills, restarts and lost connections on 3 million rows (SEEDS="1 2 3 4 5"; SEED=7 repeats one)
 	@deploy/chaos
+
+model:  ## walk far over the queue's scripts and their model (EBB_MODEL_SEEDS=1,2 EBB_MODEL_STEPS=100000)
+	@deploy/model $(ARGS)
 
 lint:  ## check format and rules of style
 	@deploy/lint

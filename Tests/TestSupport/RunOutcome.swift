@@ -40,7 +40,7 @@ extension TestBed {
         }
         let keys = self.queue.keys
         for key in [keys.delayed, keys.active] where try await redis.send("ZCARD", key).int != 0 { unrest.append(key) }
-        for key in ["delayed:entries", "starts"] where try await redis.send("HLEN", keys.prefix + key).int != 0 {
+        for key in ["delayed:entries", "starts:" + run] where try await redis.send("HLEN", keys.prefix + key).int != 0 {
             unrest.append(key)
         }
         // The dead letters of a failed run may still need its pivots.

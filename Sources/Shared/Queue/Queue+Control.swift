@@ -48,14 +48,14 @@ extension Queue {
         ).int == 1
     }
 
-    /// Cancels the delayed batches of a run that ends early.
-    func dropDelayed(of run: String) async throws {
+    /// Cancels the delayed batches of a run that ends early, unless its step was lost.
+    func dropDelayed(_ step: StepLease) async throws {
         var cursor = "0"
         repeat {
             let reply = try await self.redis.evaluate(
                 QueueScripts.dropDelayed,
                 keys: [self.keys.prefix],
-                arguments: [run, cursor]
+                arguments: [step.run, cursor, String(step.token)]
             )
             cursor = reply.string ?? "0"
         } while cursor != "0"

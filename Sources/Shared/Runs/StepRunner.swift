@@ -238,7 +238,7 @@ package struct StepRunner: Sendable {
     private func reconcile(_ lease: StepLease, _ connection: PostgresConnection) async throws {
         let fields = try await self.queue.fields(of: lease.run)
         let (state, error) = Self.end(fields)
-        if fields["ending"] != nil { try await self.queue.dropDelayed(of: lease.run) }
+        if fields["ending"] != nil { try await self.queue.dropDelayed(lease) }
         guard let sum = try await self.ledger.finish(lease.run, state: state, error: error, connection),
             let record = try await self.ledger.run(lease.run, connection)
         else { throw RunContext.Obstacle.unknownRun(lease.run) }

@@ -112,8 +112,8 @@ struct Invariants: Sendable {
             if length != 0 || pending != 0 { return "\(length) entries, \(pending) pending in \(stream)" }
         }
         let keys = try await self.sandbox.keys().filter { key in
-            ["delayed", "delayed:entries", "starts", "active"].contains { self.sandbox.key($0) == key }
-                || key.contains("parked:")
+            ["delayed", "delayed:entries", "active"].contains { self.sandbox.key($0) == key }
+                || key.contains("parked:") || key.contains("starts:")
         }
         return keys.isEmpty ? nil : "\(keys)"
     }

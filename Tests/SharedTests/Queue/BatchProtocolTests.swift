@@ -72,7 +72,7 @@ import Testing
     @Test func `only starts of redelivered batches are counted, and forgotten when the batch is settled`() async throws
     {
         try await QueueBench.with { bench in
-            let (_, step) = try await bench.run()
+            let (record, step) = try await bench.run()
             try await bench.append(1, step)
             _ = try await bench.claim("a")
             for starts in 1...3 {
@@ -81,7 +81,9 @@ import Testing
             }
             let lease = try #require(try await bench.reclaim("c").first)
             _ = try await bench.queue.acknowledge([bench.settlement(lease)], consumer: "c")
-            #expect(try await bench.queue.redis.send("HLEN", bench.queue.keys.prefix + "starts").int == 0)
+            #expect(
+                try await bench.queue.redis.send("EXISTS", bench.queue.keys.prefix + "starts:" + record.run).int == 0
+            )
         }
     }
 

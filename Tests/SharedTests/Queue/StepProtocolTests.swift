@@ -86,6 +86,7 @@ import Testing
                     == false
             )
             #expect(try await bench.queue.finish(step, state: .finished, sum: sum, error: nil, retention: .seconds(60)))
+            #expect(try await bench.queue.advance(step, ["error": "late"]) == false)
             let fields = try await bench.queue.fields(of: record.run)
             #expect((fields["state"], fields["rows"], fields["cascaded"]) == ("finished", "5", "2"))
             #expect(fields.keys.allSatisfy { !["cursor", "step_owner", "units", "microseconds", "pass"].contains($0) })

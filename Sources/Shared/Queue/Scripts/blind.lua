@@ -3,8 +3,9 @@
 -- KEYS: 1 prefix. ARGV: 1 run, 2 consumer, 3 ms within which a live worker has given a sign of life, 4 error.
 -- Returns 1 when the run was paused, else 0.
 local run, key = ARGV[1], run_key(ARGV[1])
-local state = redis.call('HGET', key, 'state')
-if not state or is_over(state) or state == 'paused' then return 0 end
+local v = redis.call('HMGET', key, 'state', 'ending')
+local state = v[1]
+if not state or is_over(state) or state == 'paused' or v[2] then return 0 end
 redis.call('SADD', prefix .. 'blind:' .. run, ARGV[2])
 for _, worker in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'workers', now_ms() - ARGV[3], '+inf')) do
   if redis.call('SISMEMBER', prefix .. 'blind:' .. run, worker) == 0 then return 0 end

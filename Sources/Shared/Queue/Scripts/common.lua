@@ -12,6 +12,9 @@ local streams = {prefix .. 'stream:high', prefix .. 'stream:default', prefix .. 
 
 local function run_key(run) return prefix .. 'run:' .. run end
 
+-- A run's hash of batches that were begun again after a crash, by how often.
+local function starts_key(run) return prefix .. 'starts:' .. run end
+
 local function now_ms()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
@@ -53,6 +56,38 @@ local function name(run, batch) return run .. ' ' .. batch end
 
 local function is_over(state) return state == 'finished' or state == 'failed' or state == 'cancelled' end
 
+-- The id of the newest entry that a stream has ever had.
+local function last_id(stream)
+  local info = redis.pcall('XINFO', 'STREAM', stream)
+  if info.err then return '' end
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then return info[i + 1] end
+  end
+end
+
+local function is_newer(id, than)
+  local ms, sequence = string.match(id, '^(%d+)-(%d+)$')
+  local than_ms, than_sequence = string.match(than, '^(%d+)-(%d+)$')
+  if not than_ms then return true end
+  if ms ~= than_ms then return tonumber(ms) > tonumber(than_ms) end
+  return tonumber(sequence) > tonumber(than_sequence)
+end
+
+-- A run that was over may live again, and what is left of its former life in streams and delayed counts no more: `since`
+-- is the newest entry of its stream when its life began.
+-- Returns the run's state and what it is ending as, or nil when the batch that is, or was, this entry does not count.
+local function life(run, id)
+  local v = redis.call('HMGET', run_key(run), 'state', 'ending', 'since')
+  if not v[1] or is_over(v[1]) or not is_newer(id, v[3] or '') then return nil end
+  return v[1], v[2]
+end
+
+-- Begins a life of a run.
+local function begin_life(run)
+  local priority = redis.call('HGET', run_key(run), 'priority')
+  redis.call('HSET', run_key(run), 'since', priority and last_id(prefix .. 'stream:' .. priority) or '')
+end
+
 -- Lets a run end early, failed or cancelled: from now on its batches are dropped where they turn up, its steps end, and
 -- once none of its leases is open its last step is handed out. Returns 1, or 0 when it is unknown, over or ending already.
 local function end_run(run, state, why)
@@ -84,31 +119,23 @@ local function judge(run, err)
   if why then end_run(run, 'failed', 'stopped, since ' .. why .. '; the last error: ' .. err) end
 end
 
--- Keeps a batch until it is due.
-local function delay(run, batch, due, stream, attempts, units, first, range)
+-- Keeps a batch, which was the given entry until now, until it is due.
+local function delay(id, run, batch, due, stream, attempts, units, first, range)
   redis.call('ZADD', prefix .. 'delayed', due, name(run, batch))
   redis.call('HSET', prefix .. 'delayed:entries', name(run, batch),
-    stream .. ' ' .. attempts .. ' ' .. units .. ' ' .. first .. ' ' .. range)
+    id .. ' ' .. stream .. ' ' .. attempts .. ' ' .. units .. ' ' .. first .. ' ' .. range)
 end
 
 -- A batch ends without having run to its end: its run ends early.
 local function cancel(run, batch, from)
   move(run, from, 'cancelled', 1)
-  redis.call('HDEL', prefix .. 'starts', name(run, batch))
-end
-
--- Whether an entry is of a time before its run was taken back from its end: it was counted when the run ended.
--- after: the last entry that the stream had had then; false for a run that never was over.
-local function is_stale(id, after)
-  if not after then return false end
-  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
-  local last_ms, last_seq = string.match(after, '^(%d+)-(%d+)$')
-  return tonumber(ms) < tonumber(last_ms) or ms == last_ms and tonumber(seq) <= tonumber(last_seq)
+  redis.call('HDEL', starts_key(run), batch)
 end
 
 -- Hands an entry that was just delivered to its new consumer, or takes it out of the stream: what is no batch is reported
--- without its fields; a batch of a run that is over or unknown, or that was over since, is dropped, having been counted
--- when the run ended; one of a run that is ending is cancelled; one of a paused run is parked; and one of a run that this consumer cannot work on
+-- without its fields; a batch of a run that is over or unknown, or of its former life, is dropped, having been counted
+-- when the run ended; one of
+-- a run that is ending is cancelled; one of a paused run is parked; and one of a run that this consumer cannot work on
 -- waits a second for another worker.
 -- from: the state that the batch was in until now, queued or leased.
 local function deliver(out, stream, consumer, entry, token, from)
@@ -118,26 +145,26 @@ local function deliver(out, stream, consumer, entry, token, from)
     out[#out + 1] = {stream, entry[1]}
     return
   end
-  local v = redis.call('HMGET', run_key(f.r), 'state', 'ending', 'after')
-  if not v[1] or is_over(v[1]) or is_stale(entry[1], v[3]) then
+  local state, ending = life(f.r, entry[1])
+  if not state then
     drop(stream, entry[1])
-    redis.call('HDEL', prefix .. 'starts', name(f.r, f.b))
-  elseif v[2] then
+    redis.call('HDEL', starts_key(f.r), f.b)
+  elseif ending then
     drop(stream, entry[1])
     cancel(f.r, f.b, from)
-  elseif v[1] == 'paused' then
+  elseif state == 'paused' then
     redis.call('RPUSH', prefix .. 'parked:' .. f.r,
       stream .. ' ' .. f.b .. ' ' .. f.a .. ' ' .. f.u .. ' ' .. f.f .. ' ' .. f.v)
     drop(stream, entry[1])
     move(f.r, from, 'parked', 1)
   elseif redis.call('SISMEMBER', prefix .. 'blind:' .. f.r, consumer) == 1 then
     drop(stream, entry[1])
-    delay(f.r, f.b, now_ms() + 1000, stream, f.a, f.u, f.f, f.v)
+    delay(entry[1], f.r, f.b, now_ms() + 1000, stream, f.a, f.u, f.f, f.v)
     move(f.r, from, 'delayed', 1)
   else
     move(f.r, from, 'leased', 1)
     redis.call('HSETNX', run_key(f.r), 'started_ms', now_ms())
-    local starts = token > 1 and redis.call('HGET', prefix .. 'starts', name(f.r, f.b)) or '0'
+    local starts = token > 1 and redis.call('HGET', starts_key(f.r), f.b) or '0'
     out[#out + 1] = {stream, entry[1], token, f.r, f.b, f.a, f.v, f.u, starts}
   end
 end

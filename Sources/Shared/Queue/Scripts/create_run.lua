@@ -10,6 +10,7 @@ for _, counter in ipairs({'total', 'queued', 'leased', 'delayed', 'parked', 'don
 end
 redis.call('HSET', run_key(run), 'state', 'planning', 'step', 'plan', 'cursor', '', 'step_until', 0)
 for i = 3, #ARGV, 2 do redis.call('HSET', run_key(run), ARGV[i], ARGV[i + 1]) end
+begin_life(run)
 redis.call('ZADD', prefix .. 'active', ARGV[2], run)
 redis.call('ZADD', prefix .. 'runs', ARGV[2], run)
 return 1

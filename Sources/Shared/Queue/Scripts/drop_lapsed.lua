@@ -10,7 +10,7 @@ for _, lease in ipairs(lapsed) do
   local f = entry and fields(entry)
   if f and f.r == ARGV[1] and is_batch(f) then
     drop(KEYS[2], lease[1])
-    cancel(f.r, f.b, 'leased')
+    if life(f.r, lease[1]) then cancel(f.r, f.b, 'leased') else redis.call('HDEL', starts_key(f.r), f.b) end
   end
 end
 return #lapsed == 100 and lapsed[100][1] or ''

@@ -6,12 +6,16 @@
 --   kind dead:    into the dead letters, where it displaces the oldest beyond the most there may be
 --   kind cancel:  its run is over by the ledger
 -- What a dead or cancelled batch needs in the ledger, the caller has written before.
--- Returns RELEASED, RETRY, DEAD, CANCELLED, or LOST when the lease is lost.
+-- Returns RELEASED, RETRY, DEAD, CANCELLED, or LOST when the lease is lost, or the batch was counted when its run ended.
 local stream, id, kind, pause = KEYS[2], ARGV[2], ARGV[4], tonumber(ARGV[5])
 if not owns(stream, ARGV[1], id, ARGV[3]) then return 'LOST' end
 local f = fields(redis.call('XRANGE', stream, id, id)[1])
 local now = now_ms()
 drop(stream, id)
+if not life(f.r, id) then
+  redis.call('HDEL', starts_key(f.r), f.b)
+  return 'LOST'
+end
 if kind == 'cancel' then
   cancel(f.r, f.b, 'leased')
   return 'CANCELLED'
@@ -27,7 +31,7 @@ if kind == 'dead' then
                   sqlstate = ARGV[6], error = ARGV[7], first = f.f, last = tostring(now)}
   redis.call('ZADD', prefix .. 'dead', now, name(f.r, f.b))
   redis.call('HSET', prefix .. 'dead:letters', name(f.r, f.b), cjson.encode(letter))
-  redis.call('HDEL', prefix .. 'starts', name(f.r, f.b))
+  redis.call('HDEL', starts_key(f.r), f.b)
   if redis.call('ZCARD', prefix .. 'dead') > tonumber(ARGV[8]) then
     redis.call('HDEL', prefix .. 'dead:letters', redis.call('ZPOPMIN', prefix .. 'dead')[1])
   end
@@ -37,6 +41,6 @@ if kind == 'dead' then
   return 'DEAD'
 end
 local attempts = kind == 'retry' and f.a + 1 or f.a
-delay(f.r, f.b, now + pause, stream, attempts, f.u, f.f, f.v)
+delay(id, f.r, f.b, now + pause, stream, attempts, f.u, f.f, f.v)
 move(f.r, 'leased', 'delayed', 1)
 return kind == 'retry' and 'RETRY' or 'RELEASED'

@@ -5,12 +5,15 @@ local due = redis.call('ZRANGEBYSCORE', prefix .. 'delayed', '-inf', now, 'LIMIT
 for _, member in ipairs(due) do
   local entry = redis.call('HGET', prefix .. 'delayed:entries', member)
   local run, batch = string.match(member, '^(%S+) (%S+)$')
-  local state = redis.call('HGET', run_key(run), 'state')
-  -- Batches of a run that is over were counted when it ended.
-  if entry and state and not is_over(state) then
-    local stream, attempts, units, first, range = string.match(entry, '^(%S+) (%d+) (%d+) (%d*) (.*)$')
-    add(stream, run, batch, attempts, units, first, range)
-    move(run, 'delayed', 'queued', 1)
+  if entry then
+    local id, stream, attempts, units, first, range = string.match(entry, '^(%S+) (%S+) (%d+) (%d+) (%d*) (.*)$')
+    -- Otherwise it was counted when its run ended.
+    if id and life(run, id) then
+      add(stream, run, batch, attempts, units, first, range)
+      move(run, 'delayed', 'queued', 1)
+    else
+      redis.call('HDEL', starts_key(run), batch)
+    end
   end
   redis.call('ZREM', prefix .. 'delayed', member)
   redis.call('HDEL', prefix .. 'delayed:entries', member)

@@ -3,18 +3,14 @@
 -- KEYS: 1 prefix. ARGV: 1 run, 2 step to go on with when the run was over, 3 generation to plan then, 4 cursor, then batches, …
 -- A letter that is no longer there is passed over. Returns the batches revived, or -1 when the run is not known or ending.
 local run, key = ARGV[1], run_key(ARGV[1])
-local v = redis.call('HMGET', key, 'state', 'step', 'ending', 'resume', 'priority')
+local v = redis.call('HMGET', key, 'state', 'step', 'ending', 'resume')
 if not v[1] or v[3] then return -1 end
 if is_over(v[1]) then
   redis.call('HSET', key, 'state', ARGV[2] == 'plan' and 'planning' or 'running', 'step', ARGV[2], 'generation', ARGV[3],
     'cursor', ARGV[4], 'step_until', 0, 'finished_at', '', 'error', '', 'pass', 0, 'units', 0, 'microseconds', 0,
     'done_children', 0, 'failed_first', 0, 'row_splits', 0)
   redis.call('HDEL', key, 'deadline_ms')
-  -- What it left in its stream when it ended must not count again, see is_stale.
-  local info = redis.pcall('XINFO', 'STREAM', prefix .. 'stream:' .. v[5])
-  for i = 1, info.err and 0 or #info, 2 do
-    if info[i] == 'last-generated-id' then redis.call('HSET', key, 'after', info[i + 1]) end
-  end
+  begin_life(run)
   redis.call('HINCRBY', key, 'step_token', 1)
   redis.call('PERSIST', key)
   redis.call('ZADD', prefix .. 'active', redis.call('ZSCORE', prefix .. 'runs', run) or now_ms(), run)

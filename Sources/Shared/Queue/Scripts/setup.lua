@@ -9,15 +9,12 @@ for _, stream in ipairs(streams) do
     if not string.find(reply.err, 'BUSYGROUP', 1, true) then return reply end
   else
     created = created + 1
-    local counts, after, from = {}, {}, '-'
+    local counts, from = {}, '-'
     repeat
       local entries = redis.call('XRANGE', stream, from, '+', 'COUNT', 1000)
       for _, entry in ipairs(entries) do
-        local run = fields(entry).r
-        if run then
-          if after[run] == nil then after[run] = redis.call('HGET', run_key(run), 'after') end
-          if not is_stale(entry[1], after[run]) then counts[run] = (counts[run] or 0) + 1 end
-        end
+        local f = fields(entry)
+        if is_batch(f) and life(f.r, entry[1]) then counts[f.r] = (counts[f.r] or 0) + 1 end
         from = '(' .. entry[1]
       end
     until #entries < 1000

@@ -3,13 +3,14 @@
 --   kind time: it took longer than it may: the microseconds count for the size of batches that are yet to be cut
 --   kind row:  some row of it has an error of its own
 --   kind again: the ledger had it as split already; counts for nothing else
--- Returns SPLIT, or LOST when the lease is lost.
+-- Returns SPLIT, or LOST when the lease is lost, or the batch was counted when its run ended.
 local stream, id, kind = KEYS[2], ARGV[2], ARGV[4]
 if not owns(stream, ARGV[1], id, ARGV[3]) then return 'LOST' end
 local f = fields(redis.call('XRANGE', stream, id, id)[1])
 local key = run_key(f.r)
 drop(stream, id)
-redis.call('HDEL', prefix .. 'starts', name(f.r, f.b))
+redis.call('HDEL', starts_key(f.r), f.b)
+if not life(f.r, id) then return 'LOST' end
 local first = f.f == '' and tostring(now_ms()) or f.f
 for half = 0, 1 do add(stream, f.r, f.b .. '.' .. half, f.a, 0, first, ARGV[7 + half]) end
 move(f.r, 'leased', '', 1)
