@@ -85,7 +85,7 @@ import Testing
                 async let work: Void = bed.work()
                 try await eventually("an attempt is used") {
                     let entries = try await bed.queue.redis.send("HVALS", bed.queue.keys.prefix + "delayed:entries")
-                    return (entries.array ?? []).contains { $0.string?.split(separator: " ")[1] == "3" }
+                    return (entries.array ?? []).contains { $0.string?.split(separator: " ")[2] == "3" }
                 }
                 _ = try await holder.query("ROLLBACK")
                 await holder.close()
