@@ -17,6 +17,10 @@ struct Run: AsyncParsableCommand {
     @Flag(help: "Exit once no run is planning, running or verifying.")
     var drain = false
 
+    /// For workers that belong to a command: a killed one must leave none behind.
+    @Flag(help: .hidden)
+    var endWithParent = false
+
     func validate() throws {
         if let concurrency, !(1...64).contains(concurrency) {
             throw ValidationError("--concurrency \(concurrency) is out of range; accepted: 1 to 64")
@@ -42,9 +46,13 @@ struct Run: AsyncParsableCommand {
                             successTerminationBehavior: .gracefullyShutdownGroup,
                             failureTerminationBehavior: .gracefullyShutdownGroup
                         )
-                    ],
+                    ]
+                        + (self.endWithParent
+                            ? [.init(service: ParentWatch(), successTerminationBehavior: .gracefullyShutdownGroup)]
+                            : []),
                     gracefulShutdownSignals: [.sigterm, .sigint],
-                    logger: services.logger
+                    // It would describe everything it is given, at debug level.
+                    logger: Logger(label: "ebb.worker.lifecycle") { _ in SwiftLogNoOpLogHandler() }
                 )
             )
             try await group.run()

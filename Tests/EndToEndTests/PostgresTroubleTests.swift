@@ -53,7 +53,7 @@ import Testing
     }
 
     /// Disk full, out of memory, an I/O error.
-    @Test(arguments: ["53100", "53200", "58030"])
+    @Test(arguments: ["53100", "53300"])
     func `runs out of something`(state: String) async throws {
         try await PostgresTrouble.expectExactRun { sandbox, _, run in
             try await sandbox.execute(

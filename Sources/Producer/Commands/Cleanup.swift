@@ -3,6 +3,7 @@ import FoundationEssentials
 import Shared
 import Subprocess
 import SystemPackage
+import UnixSignals
 
 /// `producer cleanup`: enqueue and wait, with workers of its own; made for cron and CronJobs.
 struct Cleanup: AsyncParsableCommand {
@@ -67,17 +68,25 @@ struct Cleanup: AsyncParsableCommand {
         }
         do {
             let launcher = RunLauncher(session: session, isQuiet: !Output.isTerminal)
-            let record = try await launcher.start(
+            let (record, isNew) = try await launcher.start(
                 wanted.target,
                 knobs: knobs,
                 priority: .default,
                 batchRows: self.options.batchRows,
                 timeout: left
             )
-            let status = try await launcher.wait(for: record.run)
+            let status = try await launcher.wait(
+                for: record.run,
+                until: launcher.deadline(deadline, isNew: isNew)
+            )
             let figures = "\(status.rows.deleted) rows deleted, \(status.rows.cascaded) by cascade, run \(status.run)"
-            print("\(status.target): \(status.state.rawValue), \(figures)" + (status.error.map { ", \($0)" } ?? ""))
+            let isLate = !status.state.isOver && !status.isPausedByError
+            let reason = isLate ? "the time is over" : status.error
+            print("\(status.target): \(status.state.rawValue), \(figures)" + (reason.map { ", \($0)" } ?? ""))
             return status.state == .finished
+        } catch is CancellationError {
+            // The command is being stopped, and says why.
+            return false
         } catch {
             complain("\(wanted.target.name): \(error)")
             return false
@@ -93,10 +102,13 @@ private struct LocalWorkers: Sendable {
 
     /// Time for a stopping worker to give its batches back.
     private static let grace = Duration.seconds(30)
+    /// A worker that ends by itself is replaced so many times.
+    private static let replacements = 5
 
     /// Runs `body` beside the workers and stops them afterwards.
     ///
-    /// - Throws: `CommandError` when the worker's executable is not beside this one, or a worker ends early.
+    /// - Throws: `CommandError` when the worker's executable is not beside this one; exit code 1, with a sentence, when a
+    ///   worker ends by itself again and again, or the command is told to stop.
     func during(_ body: @escaping @Sendable () async throws -> Bool) async throws -> Bool {
         let path = try Self.executable()
         return try await withThrowingTaskGroup(of: Bool?.self) { group in
@@ -108,6 +120,7 @@ private struct LocalWorkers: Sendable {
                 }
             }
             group.addTask { try await body() }
+            group.addTask { try await Self.stopOnSignal() }
             defer { group.cancelAll() }
             while let ended = try await group.next() {
                 if let ended { return ended }
@@ -124,20 +137,37 @@ private struct LocalWorkers: Sendable {
         }
     }
 
-    /// Runs one worker until this task is cancelled.
+    /// Lets the workers end, too, when this command is told to.
+    private static func stopOnSignal() async throws -> Bool? {
+        for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
+            complain("stopped by \(signal); runs under way go on as soon as a worker is there")
+            throw ExitCode.runFailed
+        }
+        return nil
+    }
+
+    /// Runs one worker until this task is cancelled, replacing one that ends by itself.
     private static func work(_ path: String) async throws -> Bool? {
+        for _ in 0...Self.replacements {
+            let status = try await self.workOnce(path)
+            if Task.isCancelled { return nil }
+            complain("a local worker ended by itself (\(status)); run worker to see why")
+            try await Task.sleep(for: .seconds(1))
+        }
+        throw ExitCode.runFailed
+    }
+
+    private static func workOnce(_ path: String) async throws -> TerminationStatus {
         var options = PlatformOptions()
         options.teardownSequence = [.gracefulShutDown(allowedDurationToNextStep: Self.grace)]
-        let result = try await Subprocess.run(
+        return try await Subprocess.run(
             .path(FilePath(path)),
-            arguments: ["--concurrency", "1"],
+            arguments: ["--concurrency", "1", "--end-with-parent"],
             platformOptions: options,
             input: .none,
             output: .discarded,
             error: .discarded
-        )
-        if Task.isCancelled { return nil }
-        throw CommandError("a local worker ended early (\(result.terminationStatus)); run worker to see why")
+        ).terminationStatus
     }
 
     /// `worker` beside this very executable.

@@ -108,11 +108,19 @@ struct Dead: AsyncParsableCommand {
                 let control = session.services.runControl(session.queue)
                 let letters = try await self.choice.letters(session.queue)
                 if letters.isEmpty { print("no batch was given up on") }
+                var refused = 0
                 for (run, letters) in Dictionary(grouping: letters, by: \.run).sorted(by: { $0.key < $1.key }) {
-                    let count = try await control.retry(letters.map(\.batch), of: run, session.connection)
-                    print("run \(run): \(count) batches are tried again")
+                    do {
+                        let count = try await control.retry(letters.map(\.batch), of: run, session.connection)
+                        print("run \(run): \(count) batches are tried again")
+                    } catch where error is RunRefusal || error is LedgerError {
+                        complain("\(error)")
+                        refused += 1
+                    }
                 }
                 await session.close()
+                // A single run that is refused is a wrong wish; of several, the others were done.
+                if refused > 0 { throw self.choice.run == nil ? ExitCode.runFailed : ExitCode.unusable }
             }
         }
     }

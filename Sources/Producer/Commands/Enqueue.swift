@@ -36,22 +36,33 @@ struct Enqueue: AsyncParsableCommand {
             }
             let session = try await Session.open(services)
             let launcher = RunLauncher(session: session, isQuiet: self.json)
-            var runs: [String] = []
+            let timeLimit = self.timeout.map { ContinuousClock.now + $0 }
+            var runs: [(id: String, deadline: ContinuousClock.Instant?)] = []
             for (target, knobs) in wanted {
-                let record = try await launcher.start(
+                let (record, isNew) = try await launcher.start(
                     target,
                     knobs: knobs,
                     priority: self.priority,
                     batchRows: self.options.batchRows,
                     timeout: self.timeout
                 )
-                runs.append(record.run)
+                runs.append((record.run, launcher.deadline(timeLimit, isNew: isNew)))
                 if !self.json { print("run \(record.run) of \(record.target): cut by \(record.strategy.rawValue)") }
             }
             if self.wait { try await launcher.warnWithoutWorkers() }
             var statuses: [RunStatus] = []
-            for run in runs {
-                statuses.append(self.wait ? try await launcher.wait(for: run) : try await session.status(of: run))
+            var isLate = false
+            for (run, deadline) in runs {
+                guard self.wait else {
+                    statuses.append(try await session.status(of: run))
+                    continue
+                }
+                let status = try await launcher.wait(for: run, until: deadline)
+                statuses.append(status)
+                if !status.state.isOver && !status.isPausedByError {
+                    complain("run \(run) is still \(status.state.rawValue), the time is over")
+                    isLate = true
+                }
             }
             if self.json {
                 try Output.json(statuses)
@@ -59,7 +70,7 @@ struct Enqueue: AsyncParsableCommand {
                 for status in statuses { self.summarize(status) }
             }
             await session.close()
-            if statuses.contains(where: \.isFailure) { throw ExitCode.runFailed }
+            if isLate || statuses.contains(where: \.isFailure) { throw ExitCode.runFailed }
         }
     }
 

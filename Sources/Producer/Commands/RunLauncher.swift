@@ -15,13 +15,15 @@ struct RunLauncher: Sendable {
     private let owner = "producer-\(String(UInt64.random(in: .min ... .max), radix: 36))"
 
     /// Starts a run, or finds the unfinished one, and plans as far as it can be planned now.
+    ///
+    /// - `timeout`: of a new run; one that is found keeps its own.
     func start(
         _ target: Target,
         knobs: KnobValues,
         priority: Priority,
         batchRows: Int?,
         timeout: Duration?
-    ) async throws -> RunRecord {
+    ) async throws -> (run: RunRecord, isNew: Bool) {
         let starter = RunStarter(
             ledger: self.session.services.ledger,
             queue: self.session.queue,
@@ -38,7 +40,7 @@ struct RunLauncher: Sendable {
         )
         if !isNew && !self.isQuiet { print("run \(record.run) of \(record.target) is not over yet; it goes on") }
         try await self.plan(record.run)
-        return record
+        return (record, isNew)
     }
 
     /// Plans a run as far as it can be planned now; what comes later is for whoever is there then.
@@ -73,7 +75,10 @@ struct RunLauncher: Sendable {
     /// Waits until a run is over, or paused by an error, doing its steps whenever one is free.
     ///
     /// Outages are waited through like everything else.
-    func wait(for run: String) async throws -> RunStatus {
+    ///
+    /// - `deadline`: when to stop waiting for it, whatever becomes of the run.
+    func wait(for run: String, until deadline: ContinuousClock.Instant? = nil) async throws -> RunStatus {
+        let lease = self.session.services.configuration.leases.duration
         let configuration = try self.session.services.postgresConfiguration(as: "ebb producer")
         let pool = ConnectionPool(configuration)
         var view = ProgressView()
@@ -82,6 +87,11 @@ struct RunLauncher: Sendable {
                 let status = try await self.session.status(of: run)
                 if !self.isQuiet { view.show(status) }
                 if status.state.isOver || status.isPausedByError { return status }
+                if let deadline, deadline <= .now { return status }
+                if try await self.session.queue.isEnding(run) {
+                    // Nobody may be left to take over what vanished workers held.
+                    try await self.session.queue.dropLapsed(of: run, lease: lease)
+                }
                 if let step = try await self.takeStep(of: run) {
                     try await pool.withConnection(checked: true) { try await self.perform(step, $0) }
                     continue
@@ -102,6 +112,12 @@ struct RunLauncher: Sendable {
         }
     }
 
+    /// When to stop waiting for a run: one that was there already is only waited for as long as the command may take; a new
+    /// one ends by itself by then, and soon after if a worker vanishes with a batch of it.
+    func deadline(_ deadline: ContinuousClock.Instant?, isNew: Bool) -> ContinuousClock.Instant? {
+        isNew ? deadline.map { $0 + self.session.services.configuration.leases.duration * 3 } : deadline
+    }
+
     private func takeStep(of run: String) async throws -> StepLease? {
         try await self.session.queue.takeStep(
             owner: self.owner,
@@ -115,7 +131,7 @@ struct RunLauncher: Sendable {
             try await self.session.services.stepRunner(self.session.queue).run(step, owner: self.owner, connection)
         } catch is LeaseLost {
             // Another process does it, or the run was paused or is to end.
-        } catch  where Fault(error) == .run {
+        } catch  where [.run, .row, .timeout, .malformed].contains(Fault(error)) {
             // The run is paused now, and its status says why.
         }
     }

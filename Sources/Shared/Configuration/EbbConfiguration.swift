@@ -51,6 +51,16 @@ package struct EbbConfiguration: Sendable {
         /// How long the server keeps a silent worker's open transaction.
         package var idleTimeout: Duration = .seconds(5)
 
+        /// The pause after a try: `min(maxBackoff, backoff·2^attempts)`, of which between a half and the whole, so that what
+        /// failed together does not come back together.
+        ///
+        /// - `attempts`: used before that try.
+        /// - `random`: a number between 0 and 1.
+        package func pause(after attempts: Int, random: Double = .random(in: 0...1)) -> Duration {
+            let doubled = self.backoff * Double(1 << min(attempts, 40))
+            return min(self.maxBackoff, doubled) * (0.5 + random / 2)
+        }
+
         /// After which a worker takes a silent connection for dead: the server has ended the batch by then.
         package var patience: Duration { self.lockTimeout + self.statementTimeout + self.idleTimeout }
     }
@@ -114,4 +124,11 @@ package struct EbbConfiguration: Sendable {
         }
         return url
     }
+}
+
+extension EbbConfiguration: CustomStringConvertible, CustomReflectable {
+    /// Nothing, since it may hold passwords.
+    package var description: String { "EbbConfiguration" }
+
+    package var customMirror: Mirror { Mirror(self, children: []) }
 }

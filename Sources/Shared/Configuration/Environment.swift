@@ -44,3 +44,10 @@ package struct Environment: Sendable {
         }
     }
 }
+
+extension Environment: CustomStringConvertible, CustomReflectable {
+    /// Nothing, since it may hold passwords.
+    package var description: String { "Environment" }
+
+    package var customMirror: Mirror { Mirror(self, children: []) }
+}

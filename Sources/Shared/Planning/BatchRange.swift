@@ -26,6 +26,11 @@ package enum BatchRange: Sendable, Hashable {
     }
 }
 
+extension BatchRange {
+    /// Whether it names a single row.
+    package var isSingleRow: Bool { if case .keys(let keys) = self { keys.count == 1 } else { false } }
+}
+
 extension BatchRange: CustomStringConvertible {
     /// For people: `blocks 0 ..< 750`.
     package var description: String {

@@ -48,6 +48,11 @@ extension Queue {
         ).int == 1
     }
 
+    /// Whether a run ends early.
+    package func isEnding(_ run: String) async throws -> Bool {
+        try await self.redis.send("HEXISTS", self.keys.run(run), "ending").int == 1
+    }
+
     /// Cancels the delayed batches of a run that ends early, unless its step was lost.
     func dropDelayed(_ step: StepLease) async throws {
         var cursor = "0"

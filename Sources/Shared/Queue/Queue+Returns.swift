@@ -34,8 +34,8 @@ extension Queue {
         case time(Duration)
         /// Some row of it has an error of its own.
         case row(BatchError)
-        /// It was split before, and the queue has not heard of it.
-        case again
+        /// Somebody has locked rows of it, or it was split before and the queue has not heard of it.
+        case other
     }
 
     /// Gives a batch back.
@@ -72,7 +72,7 @@ extension Queue {
             switch reason {
             case .time(let duration): ["time", String(duration.wholeMicroseconds), ""]
             case .row(let error): ["row", "0", error.description]
-            case .again: ["again", "0", ""]
+            case .other: ["other", "0", ""]
             }
         _ = try await self.redis.evaluate(
             QueueScripts.split,

@@ -94,6 +94,8 @@ package struct Queue: Sendable {
                 self.add(reply.last?.array ?? [], to: &work)
             } catch let error as RedisError {
                 work.failure = error
+                // Each further request to a silent server would take its whole time-out.
+                if error.isConnectionProblem { return work }
             }
         }
         let requests: [RedisRequest] = [

@@ -43,13 +43,15 @@ package enum Fault: Sendable, Hashable {
     }
 
     private static func of(_ error: PostgresError) -> Fault {
-        if error.isConnectionProblem || error.code == .timedOut { return .serverAway }
+        // A server that is there may still report the failure of a connection of its own, as a foreign table's does.
+        let isOthers = error.code == .server && error.sqlState?.classCode == "08"
+        if error.isConnectionProblem && !isOthers || error.code == .timedOut { return .serverAway }
         guard let state = error.sqlState else { return .other }
         switch state {
         case .serializationFailure, .deadlockDetected: return .conflict
         case .lockNotAvailable: return .locked
         case .queryCanceled: return .timeout
-        case .readOnlyTransaction: return .serverAway
+        case .readOnlyTransaction, .diskFull, .tooManyConnections: return .serverAway
         default: return Self.byClass[state.classCode] ?? .other
         }
     }
@@ -58,8 +60,8 @@ package enum Fault: Sendable, Hashable {
     private static let byClass: [String: Fault] = [
         // Data exception, constraint violation, check option, PL/pgSQL error (raise), external routines.
         "22": .row, "23": .row, "44": .row, "P0": .row, "38": .row, "39": .row,
-        // Insufficient resources (disk full, too many connections), operator intervention, system error.
-        "53": .serverAway, "57": .serverAway, "58": .serverAway,
+        // Operator intervention. Other resources (53) and system errors (58) may be one batch's own: a damaged block, say.
+        "57": .serverAway,
         // Syntax error or access rule violation (privilege, missing table or column), missing schema, unsupported feature.
         "42": .run, "3F": .run, "0A": .run,
     ]

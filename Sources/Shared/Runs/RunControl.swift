@@ -36,6 +36,12 @@ package struct RunControl: Sendable {
         }
     }
 
+    /// Finishes what a crash has interrupted: a run that the ledger has taken back from its end, and Redis has not.
+    func reopenIfHalf(_ record: RunRecord, _ connection: PostgresConnection) async throws {
+        let state = try await self.queue.fields(of: record.run)["state"].flatMap(RunState.init(rawValue:))
+        if record.state == nil, state?.isOver == true { _ = try await self.reopen(record, connection) }
+    }
+
     private func reopen(_ record: RunRecord, _ connection: PostgresConnection) async throws -> RunState {
         let fields = try await self.queue.fields(of: record.run)
         let batches = try await self.queue.deadLetters(of: record.run).map(\.batch)
@@ -97,6 +103,9 @@ package struct RunControl: Sendable {
     ///
     /// - Throws: `RunRefusal` when the run is unknown or over.
     package func cancel(_ run: String, _ connection: PostgresConnection) async throws {
+        if let record = try await self.ledger.upgrade(connection) ? self.ledger.run(run, connection) : nil {
+            try await self.reopenIfHalf(record, connection)
+        }
         if try await self.queue.end(run, as: .cancelled, error: nil) { return }
         let fields = try await self.queue.fields(of: run)
         if fields["ending"] != nil { return }
@@ -112,14 +121,18 @@ package struct RunControl: Sendable {
     /// Rebuilds a run that Redis has lost, from the ledger and the table: what has ended stays ended and counted, what is
     /// left in the table is planned anew.
     ///
+    /// On another server than the run's own, it pauses as soon as somebody works on it; only resuming accepts that.
+    ///
     /// - Returns: false when Redis knows the run, which then stays as it is.
     /// - Throws: `RunRefusal` when the ledger does not know the run, or it is over.
     package func recover(_ run: String, _ connection: PostgresConnection) async throws -> Bool {
         let record = try await self.record(run, connection)
-        guard try await self.queue.fields(of: run).isEmpty else { return false }
+        guard try await self.queue.fields(of: run).isEmpty else {
+            try await self.reopenIfHalf(record, connection)
+            return false
+        }
         if let state = record.state { throw self.refusal(.state(state), run, wanted: "recovered") }
         try await self.queue.setup()
-        try await self.ledger.adoptServer(run, connection)
         let starter = RunStarter(ledger: self.ledger, queue: self.queue, configuration: self.configuration)
         try await starter.restore(record, connection)
         return true

@@ -70,6 +70,8 @@ package struct RunStarter: Sendable {
                 try await self.queue.create(record, generation: 1)
             } else {
                 try await self.restore(record, connection)
+                let control = RunControl(ledger: self.ledger, queue: self.queue, configuration: self.configuration)
+                try await control.reopenIfHalf(record, connection)
             }
         } catch let error as RedisError where error.prefix == "OOM" {
             throw RunRefusal(

@@ -23,6 +23,9 @@ package struct Services: Sendable {
         self.logger = logger
     }
 
+    /// How long Redis may stay silent: scripts take milliseconds, and a worker that is to stop has a container's grace.
+    private static let redisPatience = Duration.seconds(4)
+
     /// Connects to the database that is cleaned.
     ///
     /// - Throws: `ConfigurationError` without a URL; `PostgresError`.
@@ -43,7 +46,8 @@ package struct Services: Sendable {
     ///
     /// - Throws: `ConfigurationError` without a URL; `RedisError` for one that cannot be understood.
     package func queue() throws -> Queue {
-        let redis = RedisClient(configuration: try RedisConfiguration(url: try self.configuration.requireRedisURL()))
+        let url = try self.configuration.requireRedisURL()
+        let redis = RedisClient(configuration: try RedisConfiguration(url: url, commandTimeout: Self.redisPatience))
         return Queue(redis: redis, namespace: self.configuration.namespace)
     }
 
@@ -62,4 +66,11 @@ package struct Services: Sendable {
             logger: self.logger
         )
     }
+}
+
+extension Services: CustomStringConvertible, CustomReflectable {
+    /// Nothing: a library that describes what it is given at debug level must not log passwords.
+    package var description: String { "Services" }
+
+    package var customMirror: Mirror { Mirror(self, children: []) }
 }

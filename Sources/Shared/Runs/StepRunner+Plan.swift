@@ -1,14 +1,14 @@
 import PostgresClient
 
 extension StepRunner {
-    /// Plans chunk by chunk until the plan is complete or enough batches are ahead; returns no further step.
+    /// Plans chunk by chunk until the plan is complete or enough batches are ahead.
     ///
     /// Each chunk is sized by what the run's finished batches took.
     func plan(
         _ lease: StepLease,
         _ context: RunContext,
         _ connection: PostgresConnection
-    ) async throws -> StepLease.Step? {
+    ) async throws -> Next {
         var fields = try await self.queue.fields(of: lease.run)
         let generation = fields["generation"].flatMap { Int($0) } ?? 1
         let planner = ChunkPlanner(context.statements(generation: generation), connection)
@@ -48,13 +48,13 @@ extension StepRunner {
                 fields: changes
             )
             guard let open else { throw LeaseLost() }
-            if isComplete || open >= Queue.ahead.most { return nil }
+            if isComplete || open >= Queue.ahead.most { return .rest(for: .zero) }
             fields = try await self.queue.fields(of: lease.run)
             // Nothing measured yet and workers at it: what is left can wait for their first figures.
             if Self.measured(fields, current) == nil, open >= Queue.ahead.unmeasured,
                 try await self.queue.workersAlive(within: self.configuration.leases.duration) > 0
             {
-                return nil
+                return .rest(for: .zero)
             }
             text = encoded
             current = chunk?.cursor

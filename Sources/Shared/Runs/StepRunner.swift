@@ -75,29 +75,36 @@ package struct StepRunner: Sendable {
             ledger: self.ledger,
             connection
         )
-        var step: StepLease.Step? = lease.step
-        while let current = step {
+        var next = Next.step(lease.step)
+        while case .step(let current) = next {
             self.logger.log(.debug, "step", [.run: "\(lease.run)", .step: "\(current.rawValue)"])
             switch current {
-            case .plan: step = try await self.plan(lease, context, connection)
-            case .verify: step = try await self.verify(lease, context, connection)
-            case .vacuum: step = try await self.vacuum(lease, context, connection)
+            case .plan: next = try await self.plan(lease, context, connection)
+            case .verify: next = try await self.verify(lease, context, connection)
+            case .vacuum: next = try await self.vacuum(lease, context, connection)
             case .reconcile: return try await self.reconcile(lease, connection)
             }
         }
         // An error of an earlier try is over, too.
         _ = try await self.queue.advance(lease, ["error": ""])
-        try await self.queue.release(lease)
+        if case .rest(let pause) = next { try await self.queue.release(lease, after: pause) }
+    }
+
+    /// What comes after a step.
+    enum Next: Sendable {
+        case step(StepLease.Step)
+        /// Nothing for now; the run's next step may not be taken before the pause is over.
+        case rest(for: Duration)
     }
 
     // MARK: After the last batch
 
-    /// Looks for leftovers; nil when batches were made of them, or pivots were found anew.
+    /// Looks for leftovers, and makes batches of them.
     private func verify(
         _ lease: StepLease,
         _ context: RunContext,
         _ connection: PostgresConnection
-    ) async throws -> StepLease.Step? {
+    ) async throws -> Next {
         let fields = try await self.queue.fields(of: lease.run)
         let generation = fields["generation"].flatMap { Int($0) } ?? 1
         let pass = fields["pass"].flatMap { Int($0) } ?? 0
@@ -126,19 +133,19 @@ package struct StepRunner: Sendable {
             guard try await self.queue.advance(lease, ["generation": String(generation + 1)]) else {
                 throw LeaseLost()
             }
-            return .verify
+            return .step(.verify)
         }
         guard !findings.leftovers.isEmpty else {
             let next: StepLease.Step =
                 self.configuration.vacuum && context.resolved.facts.isPlainHeap ? .vacuum : .reconcile
             guard try await self.queue.advance(lease, ["step": next.rawValue]) else { throw LeaseLost() }
-            return next
+            return .step(next)
         }
         // A pass that took no row away and found what the one before found has achieved nothing.
         let found = "\(fields["rows"] ?? "0") \(findings.leftovers.count) from \(findings.leftovers[0])"
         let isIdle = fields["found"] == found
         let idlePasses = isIdle ? (fields["idle_passes"].flatMap { Int($0) } ?? 0) + 1 : 0
-        if idlePasses >= Self.mostIdlePasses && pass > Self.blockPasses {
+        if idlePasses >= self.configuration.batches.attempts && pass > Self.blockPasses {
             let error =
                 "rows are left that cannot be deleted, the first of them \(findings.leftovers[0]); "
                 + "a lock, a trigger, a foreign key or a policy holds them"
@@ -146,7 +153,7 @@ package struct StepRunner: Sendable {
             guard try await self.queue.advance(lease, ["step": next.rawValue, "stuck": error]) else {
                 throw LeaseLost()
             }
-            return next
+            return .step(next)
         }
         if keepsNewest {
             try await self.ledger.copyPivots(lease.run, from: generation, to: generation + 1, connection)
@@ -173,7 +180,8 @@ package struct StepRunner: Sendable {
             ]
         )
         guard open != nil else { throw LeaseLost() }
-        return nil
+        // Whoever holds the rows may let go of them: as patient as a batch.
+        return .rest(for: isIdle ? self.configuration.batches.pause(after: idlePasses - 1) : .zero)
     }
 
     /// The ranges of a run's dead letters, all single rows in one.
@@ -200,25 +208,22 @@ package struct StepRunner: Sendable {
 
     /// Leftovers are cut into blocks this many times; what still remains goes row by row, with attempts of its own.
     private static let blockPasses = 3
-    /// So many passes in a row may achieve nothing before the run gives up: whoever holds the rows may let go of them.
-    private static let mostIdlePasses = 2
-
     /// After which a vacuum's connection is taken for dead.
     private static let longestVacuum = Duration.seconds(7 * 86_400)
 
-    /// Vacuums what the run has emptied.
+    /// Vacuums what the run has emptied, unless somebody has the table locked: waiting for that has no limit.
     ///
     /// A database that refuses does not make the run fail: every row is gone.
     private func vacuum(
         _ lease: StepLease,
         _ context: RunContext,
         _ connection: PostgresConnection
-    ) async throws -> StepLease.Step {
+    ) async throws -> Next {
         let rows = try await self.queue.fields(of: lease.run)["rows"].flatMap { Int($0) } ?? 0
         if rows > 0 {
             do {
                 let result = try await connection.query(
-                    "VACUUM (ANALYZE, TRUNCATE off) \(context.resolved.facts.name)",
+                    "VACUUM (ANALYZE, TRUNCATE off, SKIP_LOCKED) \(context.resolved.facts.name)",
                     deadline: Self.longestVacuum
                 )
                 for notice in result.notices {
@@ -231,13 +236,14 @@ package struct StepRunner: Sendable {
         guard try await self.queue.advance(lease, ["step": StepLease.Step.reconcile.rawValue]) else {
             throw LeaseLost()
         }
-        return .reconcile
+        return .step(.reconcile)
     }
 
     /// Ends the run with the ledger's figures: in the ledger first, then in the queue.
     private func reconcile(_ lease: StepLease, _ connection: PostgresConnection) async throws {
         let fields = try await self.queue.fields(of: lease.run)
-        let (state, error) = Self.end(fields)
+        let letters = try await self.queue.deadLetters(of: lease.run).count
+        let (state, error) = Self.end(fields, deadLetters: letters)
         if fields["ending"] != nil { try await self.queue.dropDelayed(lease) }
         guard let sum = try await self.ledger.finish(lease.run, state: state, error: error, connection),
             let record = try await self.ledger.run(lease.run, connection)
@@ -260,13 +266,13 @@ package struct StepRunner: Sendable {
     }
 
     /// How a run ends, by what the queue knows of it.
-    private static func end(_ fields: [String: String]) -> (state: RunState, error: String?) {
+    private static func end(_ fields: [String: String], deadLetters: Int) -> (state: RunState, error: String?) {
         if let ending = fields["ending"].flatMap(RunState.init(rawValue:)) {
             return (ending, fields["error"].flatMap { $0.isEmpty ? nil : $0 })
         }
-        let dead = fields["dead"].flatMap { Int($0) } ?? 0
         let errors = [
-            dead > 0 ? "\(dead) batches were given up on; producer dead list shows them" : nil, fields["stuck"],
+            deadLetters > 0 ? "\(deadLetters) batches were given up on; producer dead list shows them" : nil,
+            fields["stuck"],
         ].compactMap { $0 }
         return errors.isEmpty ? (.finished, nil) : (.failed, errors.joined(separator: "; "))
     }

@@ -17,7 +17,11 @@ extension Slot {
         switch decision {
         case .split:
             let because: Queue.SplitReason =
-                Fault(error) == .timeout ? .time(self.policy.limits.statementTimeout) : .row(reason)
+                switch Fault(error) {
+                case .timeout: .time(self.policy.limits.statementTimeout)
+                case .locked: .other
+                default: .row(reason)
+                }
             if let verdict = try await self.split(lease, because, connection) {
                 self.logger.log(.info, "batch is split", self.values(lease, error))
                 return verdict

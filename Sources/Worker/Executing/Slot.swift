@@ -45,6 +45,7 @@ struct Slot: Sendable {
         return try await self.pool.withConnection { connection in
             var mode = BatchExecutor.Mode.waiting
             var tries = 0
+            var lock: (any Error)?
             while true {
                 do {
                     let context = try await self.contexts.context(lease.message.run, connection)
@@ -53,11 +54,12 @@ struct Slot: Sendable {
                 } catch {
                     // Skipping locked rows takes a privilege that deleting them does not.
                     let isDenied = mode == .skippingLocked && SQLState.insufficientPrivilege ~= error
-                    let fault = isDenied ? .locked : Fault(error)
-                    switch self.policy.decide(fault, tries: tries, mode: mode) {
+                    let cause = isDenied ? lock ?? error : error
+                    let isSingle = lease.message.range?.isSingleRow ?? false
+                    switch self.policy.decide(Fault(cause), tries: tries, mode: mode, isSingle: isSingle) {
                     case .again: tries += 1
-                    case .withoutLocked: mode = .skippingLocked
-                    case let decision: return try await self.verdict(on: decision, error, lease, connection)
+                    case .withoutLocked: (mode, lock) = (.skippingLocked, error)
+                    case let decision: return try await self.verdict(on: decision, cause, lease, connection)
                     }
                     self.logger.log(.debug, "batch is tried again at once", self.values(lease, error))
                 }
@@ -100,7 +102,7 @@ struct Slot: Sendable {
             return .back(lease, .dead(error, range: nil, most: self.mostDead))
         case .split:
             if let halves = try await self.halves(of: lease, connection) {
-                return .back(lease, .split(halves, because: .again))
+                return .back(lease, .split(halves, because: .other))
             }
             // What little is left in it is for verification to find.
             fallthrough

@@ -55,13 +55,15 @@ struct WorkerService: Service {
                 return .stop
             }
             var running = 0
+            /// Of those, batches: steps are no neighbours that a suspect could harm, and may take long.
+            var batches = 0
             var suspects: [Lease] = []
             var isAlone = false
             var hasTimer = false
             var isDrained = false
             while !isDrained {
-                if running == 0 { isAlone = false }
-                // A suspect waits until nothing else runs, and then runs alone.
+                if batches == 0 { isAlone = false }
+                // A suspect waits until no other batch runs, and then runs alone.
                 let free = suspects.isEmpty && !isAlone ? self.concurrency - running : 0
                 var work = Queue.Work()
                 do {
@@ -69,6 +71,8 @@ struct WorkerService: Service {
                         slots: breaker.slots(free: free, running: running),
                         self.services.logger
                     )
+                    // What the poll did take is worked on all the same.
+                    if let failure = work.failure { throw failure }
                 } catch {
                     self.services.logger.log(.warning, "the queue does not answer", [.error: "\(error)"])
                     await self.restoreStreams(after: error)
@@ -76,16 +80,18 @@ struct WorkerService: Service {
                 suspects += work.leases.filter(\.isSuspect)
                 for lease in work.leases where !lease.isSuspect {
                     running += 1
+                    batches += 1
                     group.addTask { .verdict(await slot.run(lease)) }
                 }
                 if let step = work.step {
                     running += 1
                     group.addTask { await self.run(step, consumer, pool) }
                 }
-                if running == 0, !suspects.isEmpty {
+                if batches == 0, !suspects.isEmpty {
                     let suspect = suspects.removeFirst()
                     self.services.logger.log(.warning, "batch runs alone", [.batch: "\(suspect.message.batch)"])
-                    running = 1
+                    running += 1
+                    batches = 1
                     isAlone = true
                     group.addTask { .verdict(await slot.run(suspect)) }
                 }
@@ -104,6 +110,7 @@ struct WorkerService: Service {
                     switch try await group.next() {
                     case .verdict(let verdict):
                         running -= 1
+                        batches -= 1
                         fetcher.settle(verdict)
                         self.note(verdict, &breaker)
                     case .stepEnded(let reached):

@@ -32,13 +32,14 @@ struct FailurePolicy: Sendable {
 
     /// - `tries`: on the spot, before this one.
     /// - `mode`: how locked rows were dealt with.
-    func decide(_ fault: Fault, tries: Int, mode: BatchExecutor.Mode) -> Decision {
+    /// - `isSingle`: whether the batch is a single row, which cannot be left to another.
+    func decide(_ fault: Fault, tries: Int, mode: BatchExecutor.Mode, isSingle: Bool = false) -> Decision {
         switch fault {
         case .stopped: .release(after: .zero)
         case .serverAway: .outage
         case .queueAway, .unknownRun: .release(after: Self.pause)
         case .conflict: tries < Self.onTheSpot ? .again : .attempt
-        case .locked: mode == .waiting ? .withoutLocked : .attempt
+        case .locked: isSingle ? .attempt : mode == .waiting ? .withoutLocked : .split
         case .timeout, .row: .split
         case .run: .pauseRun
         case .otherDefinition: .decline
@@ -52,12 +53,5 @@ struct FailurePolicy: Sendable {
     /// - `attempts`: used before this one.
     func isLast(_ attempts: Int) -> Bool { attempts + 1 >= self.limits.attempts }
 
-    /// `min(cap, base·2^attempts)`, of which between a half and the whole, so that batches that failed together do not come
-    /// back together.
-    ///
-    /// - `random`: a number between 0 and 1.
-    func backoff(_ attempts: Int, random: Double = .random(in: 0...1)) -> Duration {
-        let doubled = self.limits.backoff * Double(1 << min(attempts, 40))
-        return min(self.limits.maxBackoff, doubled) * (0.5 + random / 2)
-    }
+    func backoff(_ attempts: Int) -> Duration { self.limits.pause(after: attempts) }
 }

@@ -57,14 +57,14 @@ import Testing
         }
     }
 
-    @Test(arguments: ["time", "row", "again"]) func `a split keeps the total right`(_ kind: String) async throws {
+    @Test(arguments: ["time", "row", "other"]) func `a split keeps the total right`(_ kind: String) async throws {
         try await QueueBench.with { bench in
             let (record, step) = try await bench.run()
             try await bench.append(1, step)
             let lease = try #require(try await bench.claim("a").first)
             let halves = Queue.Halves(.block(from: 1, to: 2), .block(from: 2, to: 3))
             let reasons: [String: Queue.SplitReason] = [
-                "time": .time(.milliseconds(3)), "row": .row(BatchError("no")), "again": .again,
+                "time": .time(.milliseconds(3)), "row": .row(BatchError("no")), "other": .other,
             ]
             let reason = try #require(reasons[kind])
             for _ in 0..<2 { try await bench.queue.giveBack(lease, .split(halves, because: reason), consumer: "a") }

@@ -7,8 +7,5 @@ local v = redis.call('HMGET', key, 'state', 'ending')
 local state = v[1]
 if not state or is_over(state) or state == 'paused' or v[2] then return 0 end
 redis.call('SADD', prefix .. 'blind:' .. run, ARGV[2])
-for _, worker in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'workers', now_ms() - ARGV[3], '+inf')) do
-  if redis.call('SISMEMBER', prefix .. 'blind:' .. run, worker) == 0 then return 0 end
-end
-redis.call('HSET', key, 'state', 'paused', 'resume', state, 'error', ARGV[4])
-return 1
+redis.call('HSET', key, 'blind_ms', ARGV[3], 'blind_error', ARGV[4])
+return pause_if_blind(run)

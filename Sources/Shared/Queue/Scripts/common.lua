@@ -33,7 +33,9 @@ local function fields(entry)
 end
 
 -- Whether an entry's fields are all there; what is not ours is dropped and reported by its stream and entry id alone.
-local function is_batch(f) return f.r and f.b and tonumber(f.a) and tonumber(f.u) and f.f and f.v end
+local function is_batch(f)
+  return f.r and f.b and f.f and f.v and string.match(f.a or '', '^%d+$') and string.match(f.u or '', '^%d+$')
+end
 
 -- Moves n batches of a run from one state to another; '' is outside.
 local function move(run, from, to, n)
@@ -68,7 +70,7 @@ end
 local function is_newer(id, than)
   local ms, sequence = string.match(id, '^(%d+)-(%d+)$')
   local than_ms, than_sequence = string.match(than, '^(%d+)-(%d+)$')
-  if not than_ms then return true end
+  if not ms or not than_ms then return true end
   if ms ~= than_ms then return tonumber(ms) > tonumber(than_ms) end
   return tonumber(sequence) > tonumber(than_sequence)
 end
@@ -132,6 +134,17 @@ local function cancel(run, batch, from)
   redis.call('HDEL', starts_key(run), batch)
 end
 
+-- Pauses a run that no live worker can work on.
+-- Returns 1 when it is paused now, else 0.
+local function pause_if_blind(run)
+  local v = redis.call('HMGET', run_key(run), 'state', 'blind_ms', 'blind_error')
+  for _, worker in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'workers', now_ms() - (v[2] or 0), '+inf')) do
+    if redis.call('SISMEMBER', prefix .. 'blind:' .. run, worker) == 0 then return 0 end
+  end
+  redis.call('HSET', run_key(run), 'state', 'paused', 'resume', v[1], 'error', v[3] or '')
+  return 1
+end
+
 -- Hands an entry that was just delivered to its new consumer, or takes it out of the stream: what is no batch is reported
 -- without its fields; a batch of a run that is over or unknown, or of its former life, is dropped, having been counted
 -- when the run ended; one of
@@ -161,6 +174,7 @@ local function deliver(out, stream, consumer, entry, token, from)
     drop(stream, entry[1])
     delay(entry[1], f.r, f.b, now_ms() + 1000, stream, f.a, f.u, f.f, f.v)
     move(f.r, from, 'delayed', 1)
+    pause_if_blind(f.r)
   else
     move(f.r, from, 'leased', 1)
     redis.call('HSETNX', run_key(f.r), 'started_ms', now_ms())

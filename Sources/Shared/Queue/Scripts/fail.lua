@@ -9,7 +9,13 @@
 -- Returns RELEASED, RETRY, DEAD, CANCELLED, or LOST when the lease is lost, or the batch was counted when its run ended.
 local stream, id, kind, pause = KEYS[2], ARGV[2], ARGV[4], tonumber(ARGV[5])
 if not owns(stream, ARGV[1], id, ARGV[3]) then return 'LOST' end
-local f = fields(redis.call('XRANGE', stream, id, id)[1])
+local entry = redis.call('XRANGE', stream, id, id)[1]
+if not entry then
+  -- Somebody deleted it by hand.
+  drop(stream, id)
+  return 'LOST'
+end
+local f = fields(entry)
 local now = now_ms()
 drop(stream, id)
 if not life(f.r, id) then

@@ -6,12 +6,14 @@
 local run, key = ARGV[1], run_key(ARGV[1])
 local v = redis.call('HMGET', key, 'step_token', 'total', 'dead')
 if v[1] ~= ARGV[2] then return 0 end
-local cancelled = math.max(0, v[2] - v[3] - ARGV[6])
+-- A run that finished has no dead batch: what was one has been made up for, though its letter was discarded.
+local dead = ARGV[3] == 'finished' and 0 or tonumber(v[3])
+local cancelled = math.max(0, v[2] - dead - ARGV[6])
 redis.call('HSET', key, 'state', ARGV[3], 'rows', ARGV[4], 'cascaded', ARGV[5], 'finished_at', ARGV[7], 'error', ARGV[8],
   'step', '', 'step_until', 0, 'queued', 0, 'leased', 0, 'delayed', 0, 'parked', 0, 'done', ARGV[6],
-  'cancelled', cancelled, 'total', ARGV[6] + v[3] + cancelled)
+  'cancelled', cancelled, 'dead', dead, 'total', ARGV[6] + dead + cancelled)
 redis.call('HDEL', key, 'cursor', 'step_owner', 'units', 'microseconds', 'pass', 'found', 'owed', 'idle_passes', 'stuck',
-  'ending', 'resume', 'deadline_ms', 'done_children', 'failed_first', 'row_splits')
+  'ending', 'resume', 'blind_ms', 'blind_error', 'deadline_ms', 'done_children', 'failed_first', 'row_splits')
 redis.call('EXPIRE', key, ARGV[9])
 redis.call('ZREM', prefix .. 'active', run)
 redis.call('UNLINK', prefix .. 'parked:' .. run, prefix .. 'blind:' .. run, starts_key(run))

@@ -13,7 +13,7 @@ if ARGV[2] == 'pause' and state ~= 'paused' then
 elseif ARGV[2] == 'resume' and state == 'paused' then
   -- What is parked is put back by take_step, a little at each poll.
   redis.call('HSET', key, 'state', v[3], 'error', '', 'step_until', 0)
-  redis.call('HDEL', key, 'resume')
+  redis.call('HDEL', key, 'resume', 'blind_ms', 'blind_error')
   redis.call('UNLINK', prefix .. 'blind:' .. ARGV[1])
   return v[3]
 end

@@ -6,9 +6,11 @@ for _, member in ipairs(due) do
   local entry = redis.call('HGET', prefix .. 'delayed:entries', member)
   local run, batch = string.match(member, '^(%S+) (%S+)$')
   if entry then
-    local id, stream, attempts, units, first, range = string.match(entry, '^(%S+) (%S+) (%d+) (%d+) (%d*) (.*)$')
+    -- An older Ebb wrote no id in front.
+    local id, rest = string.match(entry, '^(%d+%-%d+) (.*)$')
+    local stream, attempts, units, first, range = string.match(rest or entry, '^(%S+) (%d+) (%d+) (%d*) (.*)$')
     -- Otherwise it was counted when its run ended.
-    if id and life(run, id) then
+    if life(run, id or '') then
       add(stream, run, batch, attempts, units, first, range)
       move(run, 'delayed', 'queued', 1)
     else

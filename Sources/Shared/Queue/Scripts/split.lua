@@ -2,11 +2,17 @@
 -- KEYS: 1 prefix, 2 stream. ARGV: 1 consumer, 2 entry id, 3 token, 4 kind, 5 microseconds, 6 error, 7 and 8 the ranges.
 --   kind time: it took longer than it may: the microseconds count for the size of batches that are yet to be cut
 --   kind row:  some row of it has an error of its own
---   kind again: the ledger had it as split already; counts for nothing else
+--   kind other: somebody has locked rows of it, or the ledger had it as split already; counts for nothing else
 -- Returns SPLIT, or LOST when the lease is lost, or the batch was counted when its run ended.
 local stream, id, kind = KEYS[2], ARGV[2], ARGV[4]
 if not owns(stream, ARGV[1], id, ARGV[3]) then return 'LOST' end
-local f = fields(redis.call('XRANGE', stream, id, id)[1])
+local entry = redis.call('XRANGE', stream, id, id)[1]
+if not entry then
+  -- Somebody deleted it by hand.
+  drop(stream, id)
+  return 'LOST'
+end
+local f = fields(entry)
 local key = run_key(f.r)
 drop(stream, id)
 redis.call('HDEL', starts_key(f.r), f.b)

@@ -24,7 +24,9 @@ for _, run in ipairs(runs) do
     if ending then
       step = 'reconcile'
       ready = v[5] == '0'
-    elseif state ~= 'paused' and redis.call('SISMEMBER', prefix .. 'blind:' .. run, ARGV[1]) == 0 then
+    elseif state ~= 'paused' and redis.call('SISMEMBER', prefix .. 'blind:' .. run, ARGV[1]) == 1 then
+      pause_if_blind(run)
+    elseif state ~= 'paused' then
       if v[7] ~= '0' then unpark(run, 100) end
       local open = v[4] + v[5] + v[6] + v[7]
       if step == 'plan' then

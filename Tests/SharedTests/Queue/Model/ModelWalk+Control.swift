@@ -56,7 +56,7 @@ extension ModelWalk {
         return ModelMove(QueueScripts.blind, keys: [self.model.prefix], [run, consumer, Self.long, "other"]) {
             model,
             _ in
-            model.blind(run, consumer, "other")
+            model.blind(run, consumer, Self.long, "other")
         }
     }
 

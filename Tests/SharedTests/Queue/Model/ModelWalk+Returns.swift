@@ -28,7 +28,7 @@ extension ModelWalk {
         case 0...2: return self.fail(lease, consumer, kind: "release")
         case 3...5: return self.fail(lease, consumer, kind: "retry")
         case 6: return self.fail(lease, consumer, kind: self.chance(20) ? "cancel" : "dead")
-        default: return self.split(lease, consumer, kind: ["time", "row", "again"][self.number(0...2)])
+        default: return self.split(lease, consumer, kind: ["time", "row", "other"][self.number(0...2)])
         }
     }
 

@@ -11,6 +11,8 @@ extension QueueModel {
         } else if verb == "resume", run.state == "paused" {
             run.fields["state"] = run.fields.removeValue(forKey: "resume")
             run.fields["error"] = ""
+            run.fields["blind_ms"] = nil
+            run.fields["blind_error"] = nil
             run.isTaken = false
             self.blind[name] = nil
         }
@@ -59,14 +61,23 @@ extension QueueModel {
         return .string(lapsed.count == 100 ? lapsed.last?.id.text ?? "" : "")
     }
 
-    mutating func blind(_ name: String, _ consumer: String, _ error: String) -> RESPValue {
+    mutating func blind(_ name: String, _ consumer: String, _ age: String, _ error: String) -> RESPValue {
         guard let run = self.runs[name], !run.isOver, !run.isEnding, run.state != "paused" else { return .integer(0) }
         self.blind[name, default: []].insert(consumer)
+        self.runs[name]?.fields.merge(["blind_ms": age, "blind_error": error]) { $1 }
+        return .integer(self.pauseIfBlind(name) ? 1 : 0)
+    }
+
+    /// Pauses a run that no live worker can work on.
+    @discardableResult
+    mutating func pauseIfBlind(_ name: String) -> Bool {
+        guard let run = self.runs[name] else { return false }
         let blind = self.blind[name] ?? []
-        guard self.workers.allSatisfy({ !$0.value || blind.contains($0.key) }) else { return .integer(0) }
+        guard self.workers.allSatisfy({ !$0.value || blind.contains($0.key) }) else { return false }
+        let error = run.fields["blind_error"] ?? ""
         self.runs[name]?.fields.merge(["resume": run.state, "state": "paused", "error": error]) { $1 }
         self.note("paused, all being blind")
-        return .integer(1)
+        return true
     }
 
     mutating func revive(

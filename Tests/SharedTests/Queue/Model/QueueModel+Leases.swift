@@ -41,6 +41,7 @@ extension QueueModel {
             self.delay(batch, stream, pause: 1_000)
             self.note("delayed for another worker")
             self.move(batch.run, from, .delayed)
+            self.pauseIfBlind(batch.run)
         } else {
             self.move(batch.run, from, .leased)
             self.runs[batch.run]?.hasStarted = true

@@ -59,7 +59,9 @@ extension QueueModel {
                 self.end(name, as: "failed", why: "timed out")
             }
             let isBlind = self.blind[name]?.contains(owner) == true
-            if !before.isEnding, !before.isLate, before.state != "paused", !isBlind { self.unpark(name) }
+            if !before.isEnding, !before.isLate, before.state != "paused" {
+                if isBlind { self.pauseIfBlind(name) } else { self.unpark(name) }
+            }
             guard var run = self.runs[name], let step = self.ready(run, isBlind, ahead), !run.isTaken else { continue }
             if step == "verify" { run.fields["state"] = "verifying" }
             run.fields["step"] = step
@@ -125,7 +127,7 @@ extension QueueModel {
         if run.open > 0 { self.note("finished with open batches") }
         let cancelled = max(0, run[.total] - run[.dead] - figures.done)
         for name in [
-            "cursor", "step_owner", "found", "owed", "idle_passes", "stuck", "ending", "resume", "deadline_ms",
+            "cursor", "step_owner", "found", "owed", "idle_passes", "stuck", "ending", "resume", "blind_ms", "blind_error", "deadline_ms",
         ] {
             run.fields[name] = nil
         }
