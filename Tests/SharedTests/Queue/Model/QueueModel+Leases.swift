@@ -130,7 +130,7 @@ extension QueueModel {
     /// Where in the pending entries a lease is that its holder still has.
     func owned(_ lease: HeldLease, by consumer: String) -> Int? {
         self.streams[lease.stream].pending.firstIndex {
-            $0.id == lease.id && $0.consumer == consumer && $0.count == lease.token
+            $0.count == lease.token && $0.id == lease.id && $0.consumer == consumer
         }
     }
 

@@ -117,7 +117,12 @@ struct Run {
     }
 
     var state: String { self.fields["state"] ?? "" }
-    var isOver: Bool { ["finished", "failed", "cancelled"].contains(self.state) }
+    var isOver: Bool {
+        switch self.state {
+        case "finished", "failed", "cancelled": true
+        default: false
+        }
+    }
     var isEnding: Bool { self.fields["ending"] != nil }
     var open: Int { self[.queued] + self[.leased] + self[.delayed] + self[.parked] }
 
@@ -138,7 +143,7 @@ struct Run {
 }
 
 /// The id of an entry of a stream.
-struct EntryID: Comparable, Hashable {
+struct EntryID: Comparable {
     let text: String
     let milliseconds: Int
     let sequence: Int
@@ -148,6 +153,11 @@ struct EntryID: Comparable, Hashable {
         self.text = text
         self.milliseconds = parts.first.flatMap { Int($0) } ?? 0
         self.sequence = parts.last.flatMap { Int($0) } ?? 0
+    }
+
+    // Not by the text, which takes longer.
+    static func == (left: EntryID, right: EntryID) -> Bool {
+        left.sequence == right.sequence && left.milliseconds == right.milliseconds
     }
 
     static func < (left: EntryID, right: EntryID) -> Bool {
