@@ -29,6 +29,23 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(1)), arguments: [Program.producer, .worker])
+    func `is not shown at any level of the log`(program: Program) async throws {
+        try await withSandbox { sandbox in
+            try await sandbox.createEvents(100)
+            // Trust lets every password pass.
+            let url = try Servers.databaseURL().replacing("user=ebb", with: "user=ebb&password=open-sesame")
+            #expect(url.contains("open-sesame"))
+            let outcome = try await sandbox.run(
+                program,
+                program == .producer ? ["enqueue", "Events"] : ["--drain"],
+                environment: ["DATABASE_URL": url, "EBB_LOG_LEVEL": "trace"]
+            )
+            #expect(outcome.status == .exited(0), "\(outcome.errors)")
+            #expect(!outcome.errors.contains("sesame") && !outcome.output.contains("sesame"))
+        }
+    }
+
     /// Needs a server of its own, because the shared one may trust everybody.
     @Test(.timeLimit(.minutes(1)))
     func `for PostgreSQL is told, and not shown`() async throws {

@@ -113,7 +113,7 @@ struct Dead: AsyncParsableCommand {
                     do {
                         let count = try await control.retry(letters.map(\.batch), of: run, session.connection)
                         print("run \(run): \(count) batches are tried again")
-                    } catch where error is RunRefusal || error is LedgerError {
+                    } catch  where error is RunRefusal || error is LedgerError {
                         complain("\(error)")
                         refused += 1
                     }

@@ -268,7 +268,7 @@ package struct StepRunner: Sendable {
     /// How a run ends, by what the queue knows of it.
     private static func end(_ fields: [String: String], deadLetters: Int) -> (state: RunState, error: String?) {
         if let ending = fields["ending"].flatMap(RunState.init(rawValue:)) {
-            return (ending, fields["error"].flatMap { $0.isEmpty ? nil : $0 })
+            return (ending, fields["ending_error"].flatMap { $0.isEmpty ? nil : $0 })
         }
         let errors = [
             deadLetters > 0 ? "\(deadLetters) batches were given up on; producer dead list shows them" : nil,

@@ -156,6 +156,27 @@ import Testing
         }
     }
 
+    @Test(arguments: [true, false])
+    func `a run is paused, too, when the last worker that could work on it is gone`(polls: Bool) async throws {
+        try await QueueBench.with { bench in
+            let (record, step) = try await bench.run()
+            try await bench.append(2, step)
+            for worker in ["blind", "able"] { _ = try await bench.queue.beat([], consumer: worker) }
+            let run = record.run
+            _ = try await bench.queue.decline(run, consumer: "blind", within: .seconds(60), error: "other")
+            #expect(try await bench.queue.fields(of: run)["state"] == "planning")
+            try await bench.queue.leave("able")
+            if polls {
+                _ = try await bench.claim("blind")
+            } else {
+                try await bench.queue.release(step)
+                #expect(try await bench.queue.takeStep(owner: "blind", lease: .seconds(60)) == nil)
+            }
+            let fields = try await bench.queue.fields(of: run)
+            #expect((fields["state"], fields["error"]) == ("paused", "other"))
+        }
+    }
+
     @Test func `a run whose time is over ends early`() async throws {
         try await QueueBench.with { bench in
             let (record, step) = try await bench.run()

@@ -28,6 +28,51 @@ import Testing
         }
     }
 
+    /// Attempts enough to outlast the holder, and short enough for a test.
+    private static let patient = Poison.settings("attempts: 100, backoff: 1ms, max_backoff: 20ms, lock_timeout: 50ms")
+
+    @Test func `a row that is held through pass after pass is waited for`() async throws {
+        try await withTestBed(targets: Poison.target(.block), settings: Self.patient) { bed in
+            try await bed.createEvents(1_000)
+            let holder = try await bed.connect()
+            _ = try await holder.query("BEGIN")
+            _ = try await holder.query("SELECT FROM events WHERE id = 5 FOR UPDATE")
+            let record = try await bed.start(batchRows: 300)
+            async let work: Void = bed.work()
+            try await eventually("it is tried as a single row") {
+                let fields = try await bed.queue.fields(of: record.run)
+                return fields["pass"].flatMap { Int($0) } ?? 0 > 3 && fields["delayed"] == "1"
+            }
+            _ = try await holder.query("ROLLBACK")
+            await holder.close()
+            try await work
+            expectFinished(try await bed.outcome(of: record.run), rows: 990)
+        }
+    }
+
+    @Test func `a row whose child is held keeps no other row back, and dies of nothing else`() async throws {
+        try await withTestBed(targets: Poison.target(.block), settings: Self.patient) { bed in
+            try await bed.createEvents(1_000)
+            try await bed.run(
+                "CREATE TABLE notes (event bigint REFERENCES events ON DELETE CASCADE)",
+                "INSERT INTO notes SELECT n FROM generate_series(1, 100) AS n",
+                "CREATE INDEX ON notes (event)"
+            )
+            let holder = try await bed.connect()
+            _ = try await holder.query("BEGIN")
+            _ = try await holder.query("SELECT FROM notes WHERE event = 50 FOR UPDATE")
+            let record = try await bed.start(batchRows: 300)
+            async let work: Void = bed.work()
+            try await eventually("only it is left") { try await bed.int("SELECT count(*) FROM events") == 11 }
+            let fields = try await bed.queue.fields(of: record.run)
+            #expect(fields["row_splits"] == "0" && fields["dead"] == "0", "a lock is no error of a row")
+            _ = try await holder.query("ROLLBACK")
+            await holder.close()
+            try await work
+            expectFinished(try await bed.outcome(of: record.run), rows: 990)
+        }
+    }
+
     @Test func `a table that is locked as a whole is waited for`() async throws {
         try await withTestBed(targets: Poison.target(.block), settings: Self.settings) { bed in
             try await bed.createEvents(1_000)
@@ -62,7 +107,7 @@ import Testing
         }
     }
 
-    @Test func `without the privilege to lock rows, a held row costs attempts and pauses nothing`() async throws {
+    @Test func `without the privilege to lock rows, only what is held waits`() async throws {
         try await withTestBed { outer in
             let role = "r\(outer.namespace)"
             try await outer.run(
@@ -83,7 +128,7 @@ import Testing
                 let record = try await bed.start()
                 try await bed.step(record.run)
                 async let work: Void = bed.work()
-                try await eventually("an attempt is used") {
+                try await eventually("it alone uses attempts") {
                     let entries = try await bed.queue.redis.send("HVALS", bed.queue.keys.prefix + "delayed:entries")
                     return (entries.array ?? []).contains { $0.string?.split(separator: " ")[2] == "3" }
                 }

@@ -61,7 +61,9 @@ import Testing
         limits.backoff = .seconds(1)
         limits.maxBackoff = .seconds(60)
         let policy = FailurePolicy(limits: limits)
-        #expect((0...7).map { limits.pause(after: $0, random: 1) } == [1, 2, 4, 8, 16, 32, 60, 60].map { .seconds($0) })
+        #expect(
+            (0...7).map { limits.pause(after: $0, random: 1) } == [1, 2, 4, 8, 16, 32, 60, 60].map { .seconds($0) }
+        )
         #expect(limits.pause(after: 2, random: 0) == .seconds(2))
         #expect(limits.pause(after: Int.max, random: 1) == .seconds(60))
         #expect((0...7).map(policy.isLast) == [false, false, false, false, false, false, false, true])

@@ -160,6 +160,41 @@ import Testing
         }
     }
 
+    @Test func `what was discarded and then mended does not keep a resumed run from its end`() async throws {
+        try await self.withBed { bed, control in
+            try await bed.createEvents(1_000)
+            try await bed.onDelete(where: "old.id IN (7, 8)", "RAISE EXCEPTION 'not yet'")
+            let run = try #require(try await bed.drain("Target", batchRows: 100).first).run
+            try await bed.queue.discard(try await bed.queue.deadLetters(of: run))
+            #expect(try await bed.outcome(of: run).state == "failed")
+            try await bed.run("DROP TRIGGER on_delete ON events")
+            _ = try await control.resume(run, bed.connection)
+            try await bed.work()
+            let outcome = try await bed.outcome(of: run)
+            #expect((outcome.state, outcome.ledgerState, outcome.ledgerRows) == ("finished", "finished", 990))
+            #expect(outcome.count("dead") == 0)
+            #expect(outcome.unrest == [])
+        }
+    }
+
+    @Test func `a run that was taken back in the ledger alone is taken back by the next start`() async throws {
+        try await self.withBed { bed, control in
+            try await bed.createEvents(1_000)
+            try await bed.onDelete(where: "old.id = 7", "RAISE EXCEPTION 'not yet'")
+            let run = try #require(try await bed.drain("Target", batchRows: 100).first).run
+            let record = try #require(try await bed.ledger.run(run, bed.connection))
+            let batches = try await bed.queue.deadLetters(of: run).map(\.batch)
+            // As far as a process came that died.
+            try await bed.ledger.revive(batches, of: record, bed.connection)
+            try await bed.run("DROP TRIGGER on_delete ON events")
+            #expect(try await bed.start().run == run)
+            try await bed.work()
+            let outcome = try await bed.outcome(of: run)
+            #expect((outcome.state, outcome.ledgerState, outcome.ledgerRows) == ("finished", "finished", 990))
+            #expect(outcome.unrest == [])
+        }
+    }
+
     @Test func `a run cannot go on while its target has another`() async throws {
         try await self.withBed { bed, control in
             try await bed.createEvents(100)

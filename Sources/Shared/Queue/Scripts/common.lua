@@ -95,7 +95,7 @@ end
 local function end_run(run, state, why)
   local v = redis.call('HMGET', run_key(run), 'state', 'ending')
   if not v[1] or is_over(v[1]) or v[2] then return 0 end
-  redis.call('HSET', run_key(run), 'ending', state, 'error', why)
+  redis.call('HSET', run_key(run), 'ending', state, 'error', why, 'ending_error', why)
   return 1
 end
 

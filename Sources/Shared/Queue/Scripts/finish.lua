@@ -13,7 +13,7 @@ redis.call('HSET', key, 'state', ARGV[3], 'rows', ARGV[4], 'cascaded', ARGV[5], 
   'step', '', 'step_until', 0, 'queued', 0, 'leased', 0, 'delayed', 0, 'parked', 0, 'done', ARGV[6],
   'cancelled', cancelled, 'dead', dead, 'total', ARGV[6] + dead + cancelled)
 redis.call('HDEL', key, 'cursor', 'step_owner', 'units', 'microseconds', 'pass', 'found', 'owed', 'idle_passes', 'stuck',
-  'ending', 'resume', 'blind_ms', 'blind_error', 'deadline_ms', 'done_children', 'failed_first', 'row_splits')
+  'ending', 'ending_error', 'resume', 'blind_ms', 'blind_error', 'deadline_ms', 'done_children', 'failed_first', 'row_splits')
 redis.call('EXPIRE', key, ARGV[9])
 redis.call('ZREM', prefix .. 'active', run)
 redis.call('UNLINK', prefix .. 'parked:' .. run, prefix .. 'blind:' .. run, starts_key(run))

@@ -23,7 +23,7 @@ extension QueueModel {
     @discardableResult
     mutating func end(_ name: String, as state: String, why: String) -> RESPValue {
         guard let run = self.runs[name], !run.isOver, !run.isEnding else { return .integer(0) }
-        self.runs[name]?.fields.merge(["ending": state, "error": why]) { $1 }
+        self.runs[name]?.fields.merge(["ending": state, "error": why, "ending_error": why]) { $1 }
         return .integer(1)
     }
 

@@ -127,7 +127,8 @@ extension QueueModel {
         if run.open > 0 { self.note("finished with open batches") }
         let cancelled = max(0, run[.total] - run[.dead] - figures.done)
         for name in [
-            "cursor", "step_owner", "found", "owed", "idle_passes", "stuck", "ending", "resume", "blind_ms", "blind_error", "deadline_ms",
+            "cursor", "step_owner", "found", "owed", "idle_passes", "stuck", "ending", "ending_error", "resume",
+            "blind_ms", "blind_error", "deadline_ms",
         ] {
             run.fields[name] = nil
         }

@@ -1,0 +1,92 @@
+import Foundation
+import Testing
+
+/// `producer cleanup` and the workers that belong to it, when something ends before its time.
+@Suite(.timeLimit(.minutes(1))) struct `A cleanup with workers of its own` {
+    /// Short leases, so that what a killed worker held is free again soon.
+    private static let environment: [String: String?] = [
+        "EBB_LEASES_DURATION": "1500ms", "EBB_BATCHES_STATEMENT_TIMEOUT": "700ms", "EBB_BATCHES_IDLE_TIMEOUT": "500ms",
+    ]
+
+    private func workers(_ sandbox: Sandbox, of producer: Running) throws -> [Int] {
+        try ProcessTable.pids(with: "EBB_NAMESPACE", sandbox.namespace).filter { $0 != producer.pid }
+    }
+
+    /// Runs a cleanup of a table whose rows go slowly, with two workers; `body` begins when both are at work.
+    private func withCleanup(
+        _ body: @escaping @Sendable (Sandbox, Running) async throws -> Void,
+        then check: @Sendable (Outcome) throws -> Void
+    ) async throws {
+        try await withSandbox { sandbox in
+            try await sandbox.createEvents(3_000)
+            try await sandbox.execute(
+                """
+                CREATE FUNCTION \(sandbox.schema).slow() RETURNS trigger LANGUAGE plpgsql
+                AS $$ BEGIN PERFORM pg_sleep(0.002); RETURN old; END $$
+                """,
+                """
+                CREATE TRIGGER slow BEFORE DELETE ON \(sandbox.schema).events
+                FOR EACH ROW EXECUTE FUNCTION \(sandbox.schema).slow()
+                """
+            )
+            let (_, outcome) = try await sandbox.during(
+                .producer,
+                ["cleanup", "Events", "--workers", "2", "--batch-rows", "100"],
+                environment: Self.environment
+            ) { producer in
+                try await until("two workers are at work") {
+                    guard let run = try await sandbox.runs().first else { return false }
+                    return try await sandbox.field("leased", of: run) >= 2
+                }
+                try await body(sandbox, producer)
+            }
+            try await until("no worker is left") {
+                try ProcessTable.pids(with: "EBB_NAMESPACE", sandbox.namespace).isEmpty
+            }
+            if outcome.status == .exited(0) { try await sandbox.expectSurvivors() }
+            try check(outcome)
+        }
+    }
+
+    @Test func `replaces a worker that was killed`() async throws {
+        try await self.withCleanup { sandbox, producer in
+            let worker = try #require(try self.workers(sandbox, of: producer).first)
+            kill(pid_t(worker), SIGKILL)
+        } then: { outcome in
+            #expect(outcome.status == .exited(0), "\(outcome.errors)")
+            #expect(outcome.errors.contains("a local worker ended by itself"), "\(outcome.errors)")
+        }
+    }
+
+    @Test func `stops its workers when it is told to stop, and says so`() async throws {
+        try await self.withCleanup { _, producer in
+            producer.send(SIGTERM)
+        } then: { outcome in
+            #expect(outcome.status == .exited(1), "\(outcome.errors)")
+            #expect(outcome.complaints.count == 1, "\(outcome.errors)")
+            #expect(outcome.errors.contains("stopped by SIGTERM"), "\(outcome.errors)")
+        }
+    }
+
+    @Test func `leaves no worker behind when it is killed`() async throws {
+        try await self.withCleanup { _, producer in
+            producer.send(SIGKILL)
+        } then: { outcome in
+            #expect(outcome.status == .killed(by: SIGKILL))
+        }
+    }
+
+    @Test func `does not wait longer than it may for a run that was there before`() async throws {
+        try await withSandbox { sandbox in
+            try await sandbox.createEvents(1_000)
+            let enqueued = try await sandbox.producer("enqueue", "Events", "--json").json([StatusDocument].self)
+            let run = try #require(enqueued.first?.run)
+            let paused = try await sandbox.producer("pause", run)
+            #expect(paused.status == .exited(0), "\(paused.errors)")
+            let cleanup = try await sandbox.producer("cleanup", "Events", "--timeout", "1s", "--workers", "0")
+            #expect(cleanup.status == .exited(1), "\(cleanup.errors)")
+            #expect(cleanup.output.contains("Events: paused, 0 rows deleted"), "\(cleanup.output)")
+            #expect(cleanup.output.contains("the time is over"), "\(cleanup.output)")
+        }
+    }
+}
