@@ -6,10 +6,10 @@ import Testing
 /// A connection that stays open while nothing comes back, as behind a load balancer or pooler that hangs: TCP's own
 /// keepalive sees nothing wrong with it.
 @Suite struct `A PostgreSQL that falls silent` {
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(2)))
     func `does not keep a run from its end`() async throws {
         try await self.withSilence { sandbox, run, _ in
-            try await until("the run ends", within: .seconds(30)) { try await sandbox.state(of: run) == "finished" }
+            try await until("the run ends", within: .seconds(60)) { try await sandbox.state(of: run) == "finished" }
         }
     }
 
@@ -24,7 +24,7 @@ import Testing
     /// Runs `body` with one worker, at whose connections PostgreSQL has just fallen silent; new ones are answered.
     private func withSilence(_ body: @escaping @Sendable (Sandbox, String, Running) async throws -> Void) async throws {
         try await withSandbox { sandbox in
-            try await sandbox.createEvents(100_000)
+            try await sandbox.createEvents(20_000)
             let directory = try #require(try Servers.databaseURL().firstMatch(of: /host=([^&]+)/)?.1)
             let proxy = try Proxy(to: .unix(path: directory + "/.s.PGSQL.5432"))
             defer { proxy.stop() }
