@@ -39,21 +39,32 @@ struct Dead: AsyncParsableCommand {
         }
     }
 
-    struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Lists dead letters, oldest first.")
-
+    /// What commands that show dead letters have in common.
+    struct Showing: ParsableArguments {
         @OptionGroup var choice: Choice
 
         @Flag(help: "Print one JSON document.")
         var json = false
 
-        func run() async throws {
+        /// Shows the chosen letters: as JSON, or to people by `show`.
+        func run(_ show: ([DeadLetterDocument]) -> Void) async throws {
             try await reportingErrors {
                 let queue = try Services.producer().queue()
                 let letters = try await DeadLetterDocument.all(try await self.choice.letters(queue), queue)
                 await queue.close()
                 if self.json { return try Output.json(letters) }
-                if letters.isEmpty { return print("no batch was given up on") }
+                if letters.isEmpty { print("no batch was given up on") } else { show(letters) }
+            }
+        }
+    }
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Lists dead letters, oldest first.")
+
+        @OptionGroup var showing: Showing
+
+        func run() async throws {
+            try await self.showing.run { letters in
                 Output.table(
                     [["RUN", "BATCH", "TARGET", "RANGE", "ATTEMPTS", "LAST FAILED", "ERROR"]]
                         + letters.map { letter in
@@ -70,18 +81,10 @@ struct Dead: AsyncParsableCommand {
     struct Show: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Shows dead letters in full.")
 
-        @OptionGroup var choice: Choice
-
-        @Flag(help: "Print one JSON document.")
-        var json = false
+        @OptionGroup var showing: Showing
 
         func run() async throws {
-            try await reportingErrors {
-                let queue = try Services.producer().queue()
-                let letters = try await DeadLetterDocument.all(try await self.choice.letters(queue), queue)
-                await queue.close()
-                if self.json { return try Output.json(letters) }
-                if letters.isEmpty { return print("no batch was given up on") }
+            try await self.showing.run { letters in
                 for letter in letters {
                     Output.table([
                         ["run", letter.run], ["batch", letter.batch], ["target", letter.target],

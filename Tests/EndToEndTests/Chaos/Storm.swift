@@ -87,6 +87,9 @@ struct Storm: Sendable {
         }
     }
 
+    /// Most kills of whoever verifies.
+    private static let verifierKills = 4
+
     /// Runs the fleet, inflicts the faults, and waits until all is at rest.
     private func rage(_ site: StormSite, _ schedule: FaultSchedule, _ report: inout StormReport) async throws {
         let enqueue = ["enqueue", "Events", "--batch-rows", String(Self.batchRows), "--wait", "--json"]
@@ -96,7 +99,7 @@ struct Storm: Sendable {
             do {
                 try await site.waitForRun()
                 try await site.inflict(schedule)
-                try await until("the run ends", within: .seconds(180)) { await site.isRunOver() }
+                try await site.killVerifiers(Self.verifierKills)
                 let invariants = Invariants(site: site, storm: self)
                 report.violations += try await invariants.violationsAtRest()
                 site.fleet.stop()

@@ -40,6 +40,20 @@ extension StormSite {
         try await self.killWorker(from: 0)
     }
 
+    /// Kills whoever verifies, a few times over, until the run is over.
+    ///
+    /// How often that comes off depends on how long a look at the table takes.
+    func killVerifiers(_ most: Int) async throws {
+        try await until("the run ends", within: .seconds(240)) {
+            if await self.isRunOver() { return true }
+            guard self.faults["kill verifier", default: 0] < most, await self.fields()?["step"] == "verify",
+                let owner = await self.stepOwner(), let name = self.fleet.name(of: owner), self.fleet.kill(name)
+            else { return false }
+            self.count("kill verifier")
+            return false
+        }
+    }
+
     /// What whoever plans or verifies now calls itself in Redis.
     private func stepOwner() async -> String? {
         guard let fields = await self.fields(), fields["step"] != "drain",
