@@ -147,9 +147,8 @@ end
 
 -- Hands an entry that was just delivered to its new consumer, or takes it out of the stream: what is no batch is reported
 -- without its fields; a batch of a run that is over or unknown, or of its former life, is dropped, having been counted
--- when the run ended; one of
--- a run that is ending is cancelled; one of a paused run is parked; and one of a run that this consumer cannot work on
--- waits a second for another worker.
+-- when the run ended; one of a run that is ending is cancelled; one of a paused run is parked; and one of a run that this
+-- consumer cannot work on waits a second for another worker.
 -- from: the state that the batch was in until now, queued or leased.
 local function deliver(out, stream, consumer, entry, token, from)
   local f = fields(entry)

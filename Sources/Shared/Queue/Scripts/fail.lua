@@ -33,7 +33,8 @@ if kind == 'release' and pause == 0 then
 end
 if f.f == '' and kind ~= 'release' then f.f = tostring(now) end
 if kind == 'dead' then
-  local letter = {run = f.r, batch = f.b, stream = stream, range = ARGV[9] ~= '' and ARGV[9] or f.v, units = f.u, attempts = tostring(f.a + 1),
+  local letter = {run = f.r, batch = f.b, stream = stream, range = ARGV[9] ~= '' and ARGV[9] or f.v,
+                  units = f.u, attempts = tostring(f.a + 1),
                   sqlstate = ARGV[6], error = ARGV[7], first = f.f, last = tostring(now)}
   redis.call('ZADD', prefix .. 'dead', now, name(f.r, f.b))
   redis.call('HSET', prefix .. 'dead:letters', name(f.r, f.b), cjson.encode(letter))

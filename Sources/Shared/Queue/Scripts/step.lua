@@ -3,8 +3,8 @@
 --   beat:    the lease lasts for the given ms from now
 --   advance: sets the fields; the lease goes on
 --   release: the step may be taken again after the given ms
--- Returns 1, or 0 when the step is no longer the caller's, or the run is over. A run that is paused, or that ends early, takes its steps away,
--- except for the one that ends it.
+-- Returns 1, or 0 when the step is no longer the caller's, or the run is over. A run that is paused, or that ends early,
+-- takes its steps away, except for the one that ends it.
 local key = run_key(ARGV[1])
 local v = redis.call('HMGET', key, 'step_token', 'state', 'ending', 'step')
 if v[1] ~= ARGV[2] or is_over(v[2]) then return 0 end
