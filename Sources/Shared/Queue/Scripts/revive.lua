@@ -30,7 +30,13 @@ for i = 5, #ARGV do
     add(letter.stream, run, letter.batch, 0, letter.units, letter.first, letter.range)
     redis.call('ZREM', prefix .. 'dead', member)
     redis.call('HDEL', prefix .. 'dead:letters', member)
-    move(run, 'dead', 'queued', 1)
+    -- A run that finished, or that Redis had forgotten and knows again, does not count a letter that was left over.
+    if tonumber(redis.call('HGET', key, 'dead')) > 0 then
+      move(run, 'dead', 'queued', 1)
+    else
+      move(run, '', 'queued', 1)
+      redis.call('HINCRBY', key, 'total', 1)
+    end
     revived = revived + 1
   end
 end

@@ -115,7 +115,13 @@ extension QueueModel {
             waiting.batch.attempts = 0
             waiting.batch.life = run.life
             self.streams[waiting.stream].waiting.append(.batch(waiting.batch))
-            self.move(name, .dead, .queued)
+            if run[.dead] > revived {
+                self.move(name, .dead, .queued)
+            } else {
+                self.note("revived, not known as dead")
+                self.move(name, nil, .queued)
+                self.move(name, nil, .total)
+            }
             revived += 1
         }
         return .integer(revived)

@@ -125,6 +125,7 @@ extension QueueModel {
     mutating func finish(_ step: HeldStep, _ figures: Figures) -> RESPValue {
         guard var run = self.runs[step.run], run[.token] == step.token else { return .integer(0) }
         if run.open > 0 { self.note("finished with open batches") }
+        if figures.state == "finished" { run[.dead] = 0 }
         let cancelled = max(0, run[.total] - run[.dead] - figures.done)
         for name in [
             "cursor", "step_owner", "found", "owed", "idle_passes", "stuck", "ending", "ending_error", "resume",
