@@ -19,7 +19,7 @@ struct RunOptions: ParsableArguments {
     var batchRows: Int?
 
     func validate() throws {
-        if let keep, keep < 1 { throw ValidationError("--keep \(keep) is not possible; accepted: 1 or more") }
+        if let keep, keep < 0 { throw ValidationError("--keep \(keep) is not possible; accepted: 0 or more") }
         if let batchRows, batchRows < 1 {
             throw ValidationError("--batch-rows \(batchRows) is not possible; accepted: 1 or more")
         }
@@ -49,7 +49,8 @@ struct RunOptions: ParsableArguments {
             let knobs = try target.resolveKnobs(
                 environment: services.environment,
                 maxAge: self.maxAge,
-                keep: self.keep
+                keep: self.keep,
+                keepNothing: services.configuration.keepNothing
             )
             return Wanted(target: target, knobs: knobs)
         }

@@ -22,7 +22,7 @@ struct Targets: AsyncParsableCommand {
     func run() async throws {
         try await reportingErrors {
             let services = try Services.producer()
-            let entries = try services.catalog.targets.map { try Self.entry($0, services.environment) }
+            let entries = try services.catalog.targets.map { try Self.entry($0, services) }
             if self.json { return try Output.json(entries) }
             Output.table(
                 [["TARGET", "TABLE", "ON", "RULE"]]
@@ -31,13 +31,13 @@ struct Targets: AsyncParsableCommand {
         }
     }
 
-    private static func entry(_ target: Target, _ environment: Environment) throws -> Entry {
-        let resolved = try target.resolveKnobs(environment: environment)
+    private static func entry(_ target: Target, _ services: Services) throws -> Entry {
+        let resolved = try target.resolveKnobs(environment: services.environment, keepNothing: services.configuration.keepNothing)
         var entry = Entry(
             name: target.name,
             table: target.schema.map { "\($0).\(target.table)" } ?? target.table,
             rule: target.ruleInWords(),
-            knobs: target.knobs.compactMap { if case .variable(let name) = $0 { name } else { nil } },
+            knobs: target.knobs.compactMap { if case .variable(let name, _) = $0 { name } else { nil } },
             on: true
         )
         switch resolved {

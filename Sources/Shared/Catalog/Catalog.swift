@@ -46,6 +46,11 @@ package struct Catalog: Sendable {
         try Self.load(presets: configuration.presets, file: configuration.file)
     }
 
+    /// What a run's target is by this catalogue, also of a run that drains another target's children; nil when there is none.
+    package func definition(of name: String) -> Target? {
+        self.targets.lazy.flatMap { [$0] + $0.drainFirst }.first { $0.name == name }
+    }
+
     /// The target that an operator names; case counts.
     package func target(named name: String) throws(ConfigurationError) -> Target {
         if let target = self.targets.first(where: { $0.name == name }) { return target }

@@ -11,10 +11,10 @@ struct CatalogParser {
     }
 
     private static let keys = [
-        "schema", "table", "key", "joins", "max_age", "expires_at", "keep_newest", "where", "strategy",
+        "schema", "table", "key", "joins", "max_age", "expires_at", "keep_newest", "where", "strategy", "defer", "drain_first",
     ]
     private static let removed = "removed"
-    private static let acceptedTarget = "a letter and then up to 62 letters, digits, underscores or hyphens"
+    static let acceptedTarget = "a letter and then up to 62 letters, digits, underscores or hyphens"
     private static let acceptedKey = "the column, or the list of columns, that identifies a row"
 
     /// Reads the `targets` of the operator's file, and leaves the settings in it alone.
@@ -43,9 +43,13 @@ struct CatalogParser {
         return result
     }
 
+    static func isTargetName(_ text: String) -> Bool {
+        text.wholeMatch(of: /[A-Za-z][A-Za-z0-9_-]{0,62}/) != nil
+    }
+
     private static func target(_ entry: ConfigurationNode.Entry) throws(ConfigurationError) -> Target {
         let node = entry.value
-        guard entry.key.wholeMatch(of: /[A-Za-z][A-Za-z0-9_-]{0,62}/) != nil else {
+        guard Self.isTargetName(entry.key) else {
             throw node.error("\"\(entry.key)\" is not a target's name; accepted: \(Self.acceptedTarget)")
         }
         let fields = try node.fields(Self.keys)
@@ -59,16 +63,18 @@ struct CatalogParser {
             fields.required("key", accepted: Self.acceptedKey),
             accepted: Self.acceptedKey
         )
-        let target = Target(
+        var target = Target(
             name: entry.key,
             schema: try fields["schema"]?.parse(accepted: NameScanner.acceptedName, NameScanner.name),
             table: table,
             key: key,
             joins: joins,
             rule: try RuleParser(columns: columns).rule(fields),
-            strategy: try Self.strategy(fields["strategy"])
+            strategy: try Self.strategy(fields["strategy"]),
+            deferred: try Self.names(fields["defer"], accepted: "the list of constraints to defer")
         )
         try Self.checkStrategy(of: target, fields["strategy"])
+        if let node = fields["drain_first"] { target.drainFirst = try DrainParser(parent: target).drains(node) }
         return target
     }
 
@@ -82,14 +88,25 @@ struct CatalogParser {
         }
     }
 
+    private static func names(
+        _ node: ConfigurationNode?,
+        accepted: String
+    ) throws(ConfigurationError) -> [String] {
+        var names: [String] = []
+        for (_, item) in try node?.texts(accepted: accepted) ?? [] {
+            names.append(try item.parse(accepted: NameScanner.acceptedName, NameScanner.name))
+        }
+        return names
+    }
+
     /// Refuses a strategy that has nothing to cut by; the planner judges the rest, which needs the database.
     private static func checkStrategy(of target: Target, _ node: ConfigurationNode?) throws(ConfigurationError) {
         let missing: String? =
             switch target.strategy {
-            case .window where target.rule.maxAge == nil && target.rule.expiresAt == nil: "max_age or expires_at"
+            case .window where target.rule.timeColumn == nil: "max_age or expires_at by a column of the target's own table"
             case .group where target.rule.keepNewest == nil: "keep_newest"
             case .idRange where target.key.count > 1: "a key of one column"
-            case .block, .window, .idRange, .group, nil: nil
+            case .block, .window, .idRange, .group, .key, nil: nil
             }
         if let node, let strategy = target.strategy, let missing {
             throw node.error("\"\(strategy.rawValue)\" needs \(missing); accepted: another strategy, or none")

@@ -25,17 +25,23 @@ extension Target {
                 parts += Self.parts(condition.left) + ["="] + Self.parts(condition.right)
             }
         }
-        if let maxAge = self.rule.maxAge { parts += ["max_age", maxAge.column, "knob"] }
-        if let expiresAt = self.rule.expiresAt { parts += ["expires_at", expiresAt] }
+        if let maxAge = self.rule.maxAge { parts += ["max_age"] + Self.time(maxAge.column) + ["knob"] }
+        if let expiresAt = self.rule.expiresAt { parts += ["expires_at"] + Self.time(expiresAt) }
         if let keepNewest = self.rule.keepNewest {
             parts += ["keep_newest", "knob", "per", "\(keepNewest.per.count)"] + keepNewest.per.flatMap(Self.parts)
             parts += ["order"] + Self.list(keepNewest.order)
         }
         if let condition = self.rule.where { parts += ["where", condition] }
+        if !self.deferred.isEmpty { parts += ["defer"] + Self.list(self.deferred) }
         return parts.map { "\($0.utf8.count):\($0)" }.joined()
     }
 
     private static func list(_ names: [String]) -> [String] { ["\(names.count)"] + names }
+
+    /// An own column by its name alone, as before columns of joined tables were possible: hashes outlive versions.
+    private static func time(_ column: Column) -> [String] {
+        column.table == nil ? [column.name] : ["of"] + Self.parts(column)
+    }
 
     private static func parts(_ column: Column) -> [String] {
         [column.table.map { ".\($0)" } ?? "own", column.name]

@@ -2,12 +2,15 @@
 enum KnobText {
     static let acceptedCount = "a whole number of at least 1"
 
-    /// `${NAME}`, or a literal that `check` accepts.
+    /// `${NAME}`, `${NAME:-value}` or a literal, of which `check` accepts the value or the literal.
     static func knob(
         _ text: String,
         check: (String) throws(RejectedValue) -> Void
     ) throws(RejectedValue) -> Knob {
-        if let match = text.wholeMatch(of: /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/) { return .variable(String(match.1)) }
+        if let match = text.wholeMatch(of: /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?\}/) {
+            if let otherwise = match.2 { try check(String(otherwise)) }
+            return .variable(String(match.1), otherwise: match.2.map(String.init))
+        }
         try check(text)
         return .literal(text)
     }
@@ -20,10 +23,7 @@ enum KnobText {
         guard let count = Int(text) else {
             throw RejectedValue(text, "is not a whole number", accepted: Self.acceptedCount)
         }
-        guard count != 0 else {
-            throw RejectedValue(text, "would delete everything, the newest rows too", accepted: Self.acceptedCount)
-        }
-        guard count > 0 else { throw RejectedValue(text, "is negative", accepted: Self.acceptedCount) }
+        guard count >= 0 else { throw RejectedValue(text, "is negative", accepted: Self.acceptedCount) }
         return count
     }
 }

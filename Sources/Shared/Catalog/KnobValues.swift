@@ -42,10 +42,13 @@ extension Target {
     /// An unset variable switches the target off, as it does in Distr; a variable that is set to something unusable is an
     /// error, even when another is unset. `maxAge` and `keep` are `--max-age` and `--keep` of the command line and take the
     /// place of the rule's own; one that the rule has no use for is an error.
+    ///
+    /// - `keepNothing`: the targets that may keep 0 rows, from the configuration. Asked for once, a 0 is taken for a mistake.
     package func resolveKnobs(
         environment: Environment,
         maxAge: Duration? = nil,
-        keep: Int? = nil
+        keep: Int? = nil,
+        keepNothing: [String] = []
     ) throws(ConfigurationError) -> TargetSwitch {
         try self.checkOverrides(maxAge: maxAge, keep: keep)
         var values = KnobValues()
@@ -61,6 +64,12 @@ extension Target {
             if keep == nil {
                 values.keep = try self.value(of: knob, in: environment, unset: &unset, KnobText.count)
             }
+        }
+        if values.keep == 0, !keepNothing.contains(self.name) {
+            throw ConfigurationError(
+                "target \(self.name): keeping 0 rows would delete everything, the newest rows too; accepted: a number of at "
+                    + "least 1, or 0 when the setting keep_nothing (EBB_KEEP_NOTHING) names \(self.name) as well"
+            )
         }
         guard unset.isEmpty else {
             return .off(reason: "\(unset.joined(separator: " and ")) \(unset.count == 1 ? "is" : "are") not set")
@@ -109,8 +118,8 @@ extension Target {
         case .literal(let literal):
             name = "targets.\(self.name)"
             text = literal
-        case .variable(let variable):
-            guard let value = try environment.value(variable) else {
+        case .variable(let variable, let otherwise):
+            guard let value = try environment.value(variable) ?? otherwise else {
                 if !unset.contains(variable) { unset.append(variable) }
                 return nil
             }

@@ -2,15 +2,15 @@
 struct RuleParser {
     let columns: ColumnParser
 
-    private static let acceptedAge = "\(DurationText.acceptedPositive), or ${NAME} for a variable"
-    private static let acceptedCount = "\(KnobText.acceptedCount), or ${NAME} for a variable"
-    private static let acceptedOwn = "a column of the target's own table"
+    private static let acceptedAge = "\(DurationText.acceptedPositive), or ${NAME} or ${NAME:-value} for a variable"
+    private static let acceptedCount = "\(KnobText.acceptedCount), or ${NAME} or ${NAME:-value} for a variable"
+    private static let acceptedTime = "a time column of the target's table or of a joined one"
 
     /// The rule; at least one condition has to be given, or every row would be expired.
     func rule(_ fields: ConfigurationNode.Fields) throws(ConfigurationError) -> Rule {
         var rule = Rule()
         if let node = fields["max_age"] { rule.maxAge = try self.maxAge(node) }
-        if let node = fields["expires_at"] { rule.expiresAt = try self.columns.ownColumn(node) }
+        if let node = fields["expires_at"] { rule.expiresAt = try self.columns.column(node) }
         if let node = fields["keep_newest"] { rule.keepNewest = try self.keepNewest(node) }
         if let node = fields["where"] { rule.where = try self.condition(node) }
         guard rule != Rule() else {
@@ -24,7 +24,7 @@ struct RuleParser {
 
     private func maxAge(_ node: ConfigurationNode) throws(ConfigurationError) -> Rule.MaxAge {
         let fields = try node.fields(["column", "age"])
-        let column = try self.columns.ownColumn(fields.required("column", accepted: Self.acceptedOwn))
+        let column = try self.columns.column(fields.required("column", accepted: Self.acceptedTime))
         let age = try fields.required("age", accepted: Self.acceptedAge).parse(accepted: Self.acceptedAge) {
             (text) throws(RejectedValue) in
             try KnobText.knob(text) { (text) throws(RejectedValue) in _ = try KnobText.age(text) }

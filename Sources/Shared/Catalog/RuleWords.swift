@@ -22,7 +22,7 @@ extension Target {
     private static func words(_ knob: Knob, _ value: String?) -> String {
         if let value { return value }
         switch knob {
-        case .literal(let text), .variable(let text): return text
+        case .literal(let text), .variable(_, otherwise: let text?), .variable(let text, otherwise: nil): return text
         }
     }
 }

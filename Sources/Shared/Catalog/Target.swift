@@ -15,6 +15,10 @@ package struct Target: Sendable, Hashable {
     package var rule: Rule
     /// How to cut the table; nil lets the planner choose.
     package var strategy: Strategy?
+    /// Constraints that each batch defers to its commit, by their names in the table's schema.
+    package var deferred: [String]
+    /// Children whose rows go in runs of their own before the target's: by cascade they would all go in one transaction.
+    package var drainFirst: [Target]
 
     package init(
         name: String,
@@ -23,7 +27,9 @@ package struct Target: Sendable, Hashable {
         key: [String],
         joins: [Join] = [],
         rule: Rule,
-        strategy: Strategy? = nil
+        strategy: Strategy? = nil,
+        deferred: [String] = [],
+        drainFirst: [Target] = []
     ) {
         self.name = name
         self.schema = schema
@@ -32,6 +38,8 @@ package struct Target: Sendable, Hashable {
         self.joins = joins
         self.rule = rule
         self.strategy = strategy
+        self.deferred = deferred
+        self.drainFirst = drainFirst
     }
 
     /// The knobs that this target reads, in a fixed order: first the age, then the count.
@@ -63,7 +71,7 @@ package struct Join: Sendable, Hashable {
 }
 
 /// A column of the target's table or of a joined table.
-package struct Column: Sendable, Hashable, CustomStringConvertible {
+package struct Column: Sendable, Hashable, CustomStringConvertible, ExpressibleByStringLiteral {
     /// The joined table; nil is the target's own.
     package var table: String?
     package var name: String
@@ -73,21 +81,24 @@ package struct Column: Sendable, Hashable, CustomStringConvertible {
         self.name = name
     }
 
+    /// A column of the target's own table.
+    package init(stringLiteral name: String) { self.init(name: name) }
+
     package var description: String { self.table.map { "\($0).\(self.name)" } ?? self.name }
 }
 
 /// What makes a row expired: all conditions that are given must hold.
 package struct Rule: Sendable, Hashable {
     package var maxAge: MaxAge?
-    /// A time column of the target's table: a row expires when that time has passed; NULL never expires.
-    package var expiresAt: String?
+    /// A time column: a row expires when that time has passed; NULL never expires.
+    package var expiresAt: Column?
     package var keepNewest: KeepNewest?
     /// SQL over the target's columns, from the operator's own file only; passed on unchanged, in parentheses.
     package var `where`: String?
 
     package init(
         maxAge: MaxAge? = nil,
-        expiresAt: String? = nil,
+        expiresAt: Column? = nil,
         keepNewest: KeepNewest? = nil,
         where: String? = nil
     ) {
@@ -97,13 +108,18 @@ package struct Rule: Sendable, Hashable {
         self.where = `where`
     }
 
+    /// The time column of the target's own table that can be cut into windows: that of `max_age`, else that of `expires_at`.
+    package var timeColumn: Column? {
+        [self.maxAge?.column, self.expiresAt].compactMap { $0 }.first { $0.table == nil }
+    }
+
     /// Older than `age`, strictly, by the database's clock at the run's creation; NULL never expires.
     package struct MaxAge: Sendable, Hashable {
-        /// A time column of the target's table; without a time zone it is read as UTC.
-        package var column: String
+        /// A time column of the target's table or of a joined one; without a time zone it is read as UTC.
+        package var column: Column
         package var age: Knob
 
-        package init(column: String, age: Knob) {
+        package init(column: Column, age: Knob) {
             self.column = column
             self.age = age
         }
@@ -131,8 +147,10 @@ package struct Rule: Sendable, Hashable {
 package enum Knob: Sendable, Hashable {
     /// The text after `age:` or `count:`.
     case literal(String)
-    /// `${NAME}`. While the variable is unset, the target is off.
-    case variable(String)
+    /// `${NAME}`, or `${NAME:-value}`.
+    ///
+    /// While the variable is unset, the value is used; without one the target is off.
+    case variable(String, otherwise: String? = nil)
 }
 
 /// How a run's rows are cut into batches.
@@ -145,4 +163,6 @@ package enum Strategy: String, Sendable, Hashable, CaseIterable, Codable {
     case idRange = "id_range"
     /// Groups of `keep_newest`, found through an index led by the group's columns.
     case group
+    /// Single rows, each in a transaction of its own: for few rows that take much with them. Never chosen, only asked for.
+    case key
 }

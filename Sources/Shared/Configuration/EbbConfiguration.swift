@@ -13,6 +13,8 @@ package struct EbbConfiguration: Sendable {
     package var namespace = "ebb"
     /// The shipped catalogues that are on.
     package var presets = [Preset.distr.rawValue]
+    /// Targets that may be told to keep 0 rows of a group: what deletes everything has to be asked for twice.
+    package var keepNothing: [String] = []
     package var leases = Leases()
     package var batches = Batches()
     /// Whether a run ends with a VACUUM of its table; without it the table keeps its dead rows until autovacuum comes.

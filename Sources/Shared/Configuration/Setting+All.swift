@@ -34,6 +34,12 @@ extension Setting {
             "which shipped catalogues are on"
         ),
         Setting(
+            "keep_nothing",
+            \.keepNothing,
+            listOf: .targetName,
+            "targets whose keep_newest may be set to 0, which deletes the newest rows too"
+        ),
+        Setting(
             "leases.duration",
             \.leases.duration,
             .duration(from: .milliseconds(100), to: .seconds(86_400)),

@@ -93,6 +93,20 @@ extension SettingKind where Value == String {
         )
     }
 
+    /// A target's name; whether there is such a target, is not asked.
+    static var targetName: SettingKind {
+        SettingKind(
+            accepted: CatalogParser.acceptedTarget,
+            parse: { (text) throws(RejectedValue) in
+                guard CatalogParser.isTargetName(text) else {
+                    throw RejectedValue(text, "is not a target's name", accepted: CatalogParser.acceptedTarget)
+                }
+                return text
+            },
+            format: { $0 }
+        )
+    }
+
     /// A name that is safe in a schema's name and in a Redis key, and short enough for PostgreSQL's 63 bytes with room.
     static var namespace: SettingKind {
         let accepted = "a lower-case letter and then up to 30 lower-case letters, digits or underscores"

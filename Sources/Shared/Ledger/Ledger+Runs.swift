@@ -15,6 +15,8 @@ extension Ledger {
         package var estimated: Int
         /// After which the run ends, failed; nil for no limit.
         package var timeout: Duration?
+        /// Runs that have to be over before this one is planned.
+        package var after: [String]
 
         package init(
             run: String,
@@ -27,7 +29,8 @@ extension Ledger {
             batchRows: Int?,
             strategy: Strategy,
             estimated: Int,
-            timeout: Duration? = nil
+            timeout: Duration? = nil,
+            after: [String] = []
         ) {
             self.run = run
             self.target = target
@@ -40,6 +43,7 @@ extension Ledger {
             self.strategy = strategy
             self.estimated = estimated
             self.timeout = timeout
+            self.after = after
         }
     }
 
@@ -54,9 +58,9 @@ extension Ledger {
                 """
                 INSERT INTO \(self.table("run"))
                   (run, target, schema_name, table_name, definition_hash, priority, max_age, keep, batch_rows, strategy,
-                   estimated, created_at, cutoff, deadline, server)
+                   estimated, created_at, cutoff, deadline, after_runs, server)
                 VALUES ($1, $2, $3, $4, $5, $6, $7::bigint, $8::integer, $9::integer, $10, $11::bigint, now(),
-                        now() - $7::bigint * interval '1 microsecond', now() + $12::bigint * interval '1 microsecond',
+                        now() - $7::bigint * interval '1 microsecond', now() + $12::bigint * interval '1 microsecond', string_to_array($13, ' '),
                         \(Self.serverIdentity))
                 ON CONFLICT (target, schema_name) WHERE finished_at IS NULL DO NOTHING
                 RETURNING \(RunRecord.columns)
@@ -66,6 +70,7 @@ extension Ledger {
                     new.knobs.maxAge.map { String($0.wholeMicroseconds) }, new.knobs.keep.map { String($0) },
                     new.batchRows.map { String($0) }, new.strategy.rawValue, String(new.estimated),
                     new.timeout.map { String($0.wholeMicroseconds) },
+                    new.after.isEmpty ? nil : new.after.joined(separator: " "),
                 ]
             ),
             PostgresStatement("COMMIT"),

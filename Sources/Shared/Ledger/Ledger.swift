@@ -96,7 +96,9 @@ package struct Ledger: Sendable {
         )
     }
 
-    private static let migrations = [PackageResources.v001_ledger_sql, PackageResources.v002_under_fire_sql]
+    private static let migrations = [
+        PackageResources.v001_ledger_sql, PackageResources.v002_under_fire_sql, PackageResources.v003_after_sql,
+    ]
 
     /// The statements of a migration: they end with a semicolon at a line's end, outside comments.
     private static func statements(_ source: [UInt8]) -> [String] {

@@ -28,6 +28,8 @@ package struct RunRecord: Sendable, Hashable {
     package var isOnItsServer: Bool
     /// Milliseconds from the reading to the run's deadline, by the database's clock; nil without one.
     package var millisecondsLeft: Int?
+    /// Runs that have to be over before this one is planned.
+    package var after: [String]
 
     /// The values that its statements bind.
     package var terms: RunTerms {
@@ -39,7 +41,7 @@ package struct RunRecord: Sendable, Hashable {
         to_char(created_at AT TIME ZONE 'UTC', '\(Self.format)'), to_char(cutoff AT TIME ZONE 'UTC', '\(Self.format)'),
         to_char(finished_at AT TIME ZONE 'UTC', '\(Self.format)'), state, error,
         coalesce(server = \(Ledger.serverIdentity), true),
-        (extract(epoch FROM deadline - clock_timestamp()) * 1000)::bigint
+        (extract(epoch FROM deadline - clock_timestamp()) * 1000)::bigint, array_to_string(after_runs, ' ')
         """
 
     /// Microseconds, so that a moment comes back as it was stored.
@@ -70,6 +72,7 @@ package struct RunRecord: Sendable, Hashable {
         self.error = row[15]
         self.isOnItsServer = row.bool(16) ?? true
         self.millisecondsLeft = row.int(17)
+        self.after = (row[18] ?? "").split(separator: " ").map(String.init)
     }
 }
 

@@ -27,6 +27,9 @@ package enum BatchRange: Sendable, Hashable {
 }
 
 extension BatchRange {
+    /// Whether its rows are those of some pivots.
+    package var isGroup: Bool { if case .group = self { true } else { false } }
+
     /// Whether it names a single row.
     package var isSingleRow: Bool { if case .keys(let keys) = self { keys.count == 1 } else { false } }
 }

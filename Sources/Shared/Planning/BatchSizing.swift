@@ -15,9 +15,10 @@ package struct BatchSizing: Sendable, Equatable {
     /// - `duration`: what a batch should take.
     /// - `fixedRows`: `--batch-rows`, which switches guessing and adapting off.
     init(first strategy: Strategy, estimate: Estimate, duration: Duration, fixedRows: Int?) {
-        let budget = duration / .microseconds(1)
+        let budget = duration / .microseconds(1) - estimate.proofs(strategy)
         let wanted: Double
         switch (strategy, fixedRows) {
+        case (.key, _): wanted = 1
         case (.block, let rows?): wanted = Double(rows) / max(estimate.density, 0.001)
         case (.block, nil): wanted = budget / (CostModel.block + estimate.density * estimate.rowCost)
         case (_, let rows?): wanted = Double(rows)
@@ -28,7 +29,7 @@ package struct BatchSizing: Sendable, Equatable {
             strategy == .block
             ? CostModel.block + estimate.total / max(estimate.blocks, 1) * estimate.rowCost : estimate.rowCost
         let most = fixedRows == nil ? Self.longest / dense : Self.largest
-        self.most = Int(min(max(most, 1), Self.largest))
+        self.most = strategy == .key ? 1 : Int(min(max(most, 1), Self.largest))
         self.units = Int(min(max(wanted, 1), Double(self.most)))
         self.least = max(1, self.units / 4)
     }

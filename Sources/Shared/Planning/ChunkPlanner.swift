@@ -27,6 +27,7 @@ package struct ChunkPlanner: Sendable {
             )
         case .group:
             return PlanCursor(strategy: .group, sizing: sizing, next: "1", end: pivots + 1)
+        case .key: return PlanCursor(strategy: .key, sizing: sizing, next: "", end: 0)
         case .window, .idRange:
             guard let first = try await self.firstValue(strategy) else { return nil }
             return PlanCursor(strategy: strategy, sizing: sizing, next: first, end: 0)
@@ -39,6 +40,7 @@ package struct ChunkPlanner: Sendable {
         case .block: self.blocks(cursor, limit: limit)
         case .window, .idRange: try await self.values(cursor, limit: min(limit, Self.hops))
         case .group: try await self.groups(cursor, limit: limit)
+        case .key: try await self.keys(cursor, limit: limit)
         }
     }
 
@@ -170,6 +172,21 @@ package struct ChunkPlanner: Sendable {
         let rowsPerBlock = max(self.statements.resolved.facts.rows / Double(max(blocks.end, 1)), 1)
         blocks.sizing = cursor.sizing.divided(by: rowsPerBlock)
         return self.chunk(batches, blocks, next: "0", isComplete: false)
+    }
+
+    // MARK: Single rows
+
+    /// One batch a row; the cursor is the key of the last one, as a range.
+    private func keys(_ cursor: PlanCursor, limit: Int) async throws -> PlannedChunk {
+        var last: [String]?
+        if !cursor.next.isEmpty, case .keys(let keys) = try BatchRange(encoded: cursor.next) { last = keys.first }
+        let statement = self.statements.keys(after: last, limit: limit)
+        let found = try await self.pinned(statement, as: .keys([])).map { row in
+            try self.statements.resolved.key.indices.map { try row.text($0) }
+        }
+        let batches = found.map { PlannedBatch(range: .keys([$0]), units: 1) }
+        let next = found.last.map { BatchRange.keys([$0]).encoded } ?? cursor.next
+        return self.chunk(batches, cursor, next: next, isComplete: found.count < limit)
     }
 
     // MARK: Groups

@@ -16,6 +16,8 @@ enum CostModel {
     static let scattered = 8.0
     /// Walking over one index entry: once to plan, once to verify.
     static let entry = 0.6
+    /// Proving one of the rows that `keep_newest` keeps: an entry of an index, and mostly the row, too.
+    static let proof = 0.5
     /// WAL of one deleted row, in bytes.
     static let walPerRow = 55.0
     /// WAL of the first change to a block after a checkpoint, in bytes.
@@ -32,6 +34,15 @@ struct Estimate: Sendable, Equatable {
     var total: Double
     /// Foreign keys that point at the table.
     var references: Int
+    /// Groups of `keep_newest`; nil without that rule, or without statistics.
+    var groups: Double?
+    /// Rows that `keep_newest` keeps of each.
+    var keep: Double = 0
+
+    /// What each batch pays for proving pivots: all of them where any group's rows can be anywhere.
+    func proofs(_ strategy: Strategy) -> Double {
+        strategy == .group || strategy == .key ? 0 : (self.groups ?? 0) * self.keep * CostModel.proof
+    }
 
     /// Deleting one row whose block is at hand.
     var rowCost: Double { CostModel.row + Double(self.references) * CostModel.reference }

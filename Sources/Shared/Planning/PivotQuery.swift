@@ -7,7 +7,7 @@
 package struct PivotQuery: Sendable {
     /// How the newest rows are found.
     package enum Method: Sendable, Equatable {
-        /// From group to group through an index on (group…, order…).
+        /// From group to group through an index on (group…, order…); see `SkipScan`.
         case skipScan
         /// From each row of the joined tables to its newest rows, through an index on (join columns…, order…).
         case joinedLookup
@@ -29,7 +29,9 @@ package struct PivotQuery: Sendable {
         self.resolved = resolved
         self.terms = terms
         self.namespace = namespace
-        self.method = generation.map { .refine(generation: $0) } ?? Self.method(for: resolved)
+        let method = Self.method(for: resolved)
+        // What an index finds is found as quickly again.
+        self.method = method == .skipScan ? method : generation.map { .refine(generation: $0) } ?? method
     }
 
     /// About 1,000 blocks: tens of thousands of rows, read in some 20 ms, see every group that a dense table has.
@@ -37,11 +39,8 @@ package struct PivotQuery: Sendable {
 
     private static func method(for resolved: ResolvedTarget) -> Method {
         let order = resolved.order.map(\.name)
-        if resolved.group.allSatisfy({ $0.join == nil }) {
-            if resolved.group.allSatisfy(\.facts.isNotNull), resolved.groupIndex != nil {
-                return .skipScan
-            }
-        } else if resolved.group.allSatisfy({ $0.join != nil }),
+        if resolved.groupIndex != nil { return .skipScan }
+        if resolved.group.allSatisfy({ $0.join != nil }),
             resolved.facts.index(leading: resolved.ownJoinColumns, following: order) != nil
         {
             return .joinedLookup
@@ -51,6 +50,9 @@ package struct PivotQuery: Sendable {
 
     /// The query: one row per group with `group_values`, `order_values`, `witnesses` and an `ordinal` from 1.
     package func text(_ sql: inout SQLText) -> String {
+        if let index = self.resolved.groupIndex, self.method == .skipScan {
+            return SkipScan(rule: RuleSQL(resolved: self.resolved, terms: self.terms), index: index).text()
+        }
         let count = self.terms.keep ?? 0
         let groups = self.resolved.group.indices.map { "g\($0 + 1)" }
         let lastOrder = self.resolved.order.indices.map { "(array_agg(o\($0 + 1)::text ORDER BY rank DESC))[1]" }
@@ -96,28 +98,7 @@ package struct PivotQuery: Sendable {
         let columns = (groups + orders + keys).joined(separator: ", ")
 
         switch self.method {
-        case .skipScan:
-            // In the index's order, which may not be the rule's.
-            let positions = self.resolved.skipScanOrder
-            let names = positions.map { rule.plain(self.resolved.group[$0].facts.name) }
-            let list = zip(names, positions).map { "\($0) AS g\($1 + 1)" }.joined(separator: ", ")
-            let sorted = names.joined(separator: ", ")
-            let previous = positions.map { "seen.g\($0 + 1)" }.joined(separator: ", ")
-            let same = zip(names, positions).map { "\($0) = seen.g\($1 + 1)" }
-            return """
-                RECURSIVE seen AS (
-                  (SELECT \(list) FROM \(table) ORDER BY \(sorted) LIMIT 1)
-                  UNION ALL
-                  SELECT following.* FROM seen CROSS JOIN LATERAL (
-                    SELECT \(list) FROM \(table) WHERE (\(sorted)) > (\(previous)) ORDER BY \(sorted) LIMIT 1) AS following),
-                """
-                    + rank(
-                        """
-                        SELECT newest.* FROM seen CROSS JOIN LATERAL (
-                          SELECT \(columns) FROM \(table)\(filter(same + present)) ORDER BY \(newest) LIMIT \(count)) AS newest
-                        """
-                    )
-        case .joinedLookup:
+        case .joinedLookup, .skipScan:
             let outputs =
                 self.resolved.group.indices.map { "newest.g\($0 + 1)" }
                 + self.resolved.order.indices.map { "newest.o\($0 + 1)" }
@@ -155,18 +136,19 @@ package struct PivotQuery: Sendable {
 }
 
 extension ResolvedTarget {
-    /// The index that leads from group to group and, inside one, from its newest row to its oldest.
+    /// The index that leads from group to group and, inside one, from its newest row to its oldest; nil when the groups are
+    /// not the table's own or no index fits.
+    ///
+    /// It may know only the first of the order's columns, if the others are never NULL: ties are then settled in the heap.
     var groupIndex: IndexFacts? {
-        self.facts.index(leading: self.group.map(\.facts.name), following: self.order.map(\.name))
-    }
-
-    /// The positions of the group's columns in the order that `groupIndex` has them.
-    var skipScanOrder: [Int] {
-        let columns = self.groupIndex?.columns ?? []
-        return self.group.indices.sorted { left, right in
-            let places = [left, right].map { columns.firstIndex(of: self.group[$0].facts.name) ?? columns.endIndex }
-            return places[0] < places[1]
+        guard !self.group.isEmpty, self.group.allSatisfy({ $0.join == nil }),
+            self.group.count(where: { !$0.facts.isNotNull }) <= SkipScan.mostNullable
+        else { return nil }
+        let names = self.group.map(\.facts.name)
+        for known in self.order.indices.reversed() where self.order[(known + 1)...].allSatisfy(\.isNotNull) {
+            if let index = self.facts.index(leading: names, following: self.order[...known].map(\.name)) { return index }
         }
+        return nil
     }
 
     /// The target's own columns that its joins compare.

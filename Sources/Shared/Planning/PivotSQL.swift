@@ -48,9 +48,11 @@ struct PivotSQL: Sendable {
             """
     }
 
-    /// That all witnesses of pivot `p` are still there, in the pivot's group, and not older than it.
+    /// That the group of pivot `p` still has its N rows: by index, or else that all witnesses of the pivot are still there, in
+    /// its group, and not older than it.
     func proof() -> String {
         let resolved = self.rule.resolved
+        if let index = resolved.groupIndex { return SkipScan(rule: self.rule, index: index).proof() }
         let count = self.rule.terms.keep ?? 0
         var conditions = resolved.key.indices.map { position in
             "\(self.rule.plain(resolved.key[position].name)) = "

@@ -19,7 +19,7 @@ extension Plan {
         let range = try await self.firstRange(statements, connection)
         let statement = statements.delete(range)
         var explained = statement
-        if try await ledger.version(connection) == 0, self.resolved.target.rule.keepNewest != nil {
+        if try await ledger.version(connection) == 0, terms.keepsNewest {
             var sql = SQLText()
             let query = PivotQuery(self.resolved, terms: terms, namespace: ledger.namespace).text(&sql)
             explained = statements.delete(range, pivots: query)

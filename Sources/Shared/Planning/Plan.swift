@@ -57,11 +57,22 @@ package struct Plan: Sendable {
     }
 }
 
+extension Plan {
+    /// Whether a row is expired now; `keep_newest` is not asked.
+    package func hasExpiredRows(_ terms: RunTerms, _ connection: PostgresConnection) async throws -> Bool {
+        let statement = RangeStatement(self.resolved, terms: terms, namespace: "", generation: 0).anyExpired()
+        return try await connection.transaction(readOnly: true) { connection in
+            let settings = TransactionSettings.searching.statement()
+            _ = try connection.run(settings.sql, settings.parameters)
+            return try !connection.run(statement.sql, statement.parameters).rows.isEmpty
+        }
+    }
+}
+
 extension Estimate {
     /// Asks the database's planner how many rows the rule's conditions select.
     ///
-    /// The conditions are written open to statistics here, unlike in batches. What `keep_newest` keeps is not known yet and
-    /// small beside the rest, so it is left out.
+    /// The conditions are written open to statistics here, unlike in batches.
     static func read(
         _ resolved: ResolvedTarget,
         terms: RunTerms,
@@ -73,23 +84,36 @@ extension Estimate {
         let alias = SQLText.quoted(facts.table)
         var sql = SQLText()
         var conditions: [String] = []
-        if let limit = rule.timeLimit() {
-            conditions.append("\(rule.plain(limit.column.name, of: alias)) < \(sql.bind(limit.value, as: limit.type))")
+        var tables = ["\(facts.name) AS \(alias)"]
+        for case (let time?, let limit) in [(resolved.age, terms.cutoff), (resolved.expiry, terms.createdAt)] {
+            let column = rule.plain(time.facts.name, of: time.join.map(RuleSQL.join) ?? alias)
+            conditions.append("\(column) < \(sql.bind(rule.moment(limit, time.type), as: time.type))")
+        }
+        if [resolved.age, resolved.expiry].contains(where: { $0?.join != nil }) {
+            let joins = rule.joins(open: true, row: alias)
+            tables += joins.from
+            conditions += joins.conditions
         }
         if let condition = resolved.target.rule.where { conditions.append("(\(condition)\n)") }
         var rows = facts.rows
         if !conditions.isEmpty {
-            let table = "\(facts.name) AS \(alias)"
+            let table = tables.joined(separator: ", ")
             let statement = sql.statement(
                 "EXPLAIN (FORMAT JSON) SELECT FROM \(table) WHERE \(conditions.joined(separator: " AND "))"
             )
             rows = min(rows, try await self.explainedRows(statement, connection))
         }
+        let groups = resolved.groupCount
+        let keep = Double(terms.keep ?? 0)
+        // Without an age, what stays is what is kept; with one, hardly anything that is kept has come of age.
+        if resolved.age == nil, resolved.expiry == nil, let groups { rows = max(0, rows - groups * keep) }
         return Estimate(
             rows: rows,
             blocks: Double(facts.blocks),
             total: facts.rows,
-            references: facts.references.count
+            references: facts.references.count,
+            groups: groups,
+            keep: keep
         )
     }
 

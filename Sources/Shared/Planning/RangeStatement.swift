@@ -52,6 +52,13 @@ package struct RangeStatement: Sendable {
         )
     }
 
+    /// Defers the constraints that the target names to the commit; nil for none.
+    package var deferral: PostgresStatement? {
+        let names = self.resolved.target.deferred.map { SQLText.quoted(self.resolved.facts.schema, $0) }
+        return names.isEmpty
+            ? nil : PostgresStatement("SET CONSTRAINTS \(names.joined(separator: ", ")) DEFERRED")
+    }
+
     /// How many pivots of the generation can be proven now.
     func countProvenPivots() -> PostgresStatement {
         var sql = SQLText()
@@ -59,6 +66,18 @@ package struct RangeStatement: Sendable {
         let pivots = PivotSQL(rule: rule, namespace: self.namespace)
             .commonTable(.ledger(generation: self.generation, ordinals: nil), &sql)
         return sql.statement("WITH \(pivots)SELECT count(*) FROM \(RuleSQL.pivot)")
+    }
+
+    /// One row if any row meets the conditions on the row alone.
+    func anyExpired() -> PostgresStatement {
+        var sql = SQLText()
+        let rule = RuleSQL(resolved: self.resolved, terms: self.terms)
+        let joins = rule.joins(open: true)
+        let tables = ["\(self.resolved.facts.name) AS \(RuleSQL.row)"] + joins.from
+        let conditions = rule.rowConditions(&sql) + joins.conditions + ["true"]
+        return sql.statement(
+            "SELECT 1 FROM \(tables.joined(separator: ", ")) WHERE \(conditions.joined(separator: " AND ")) LIMIT 1"
+        )
     }
 
     /// One row if a range holds rows that meet every condition but that of being older than a pivot.
@@ -150,6 +169,23 @@ package struct RangeStatement: Sendable {
         )
     }
 
+    /// The keys of up to `limit` expired rows, in their order, behind `last`.
+    func keys(after last: [String]?, limit: Int) -> PostgresStatement {
+        var sql = SQLText()
+        let rule = RuleSQL(resolved: self.resolved, terms: self.terms)
+        var (with, from, conditions) = self.parts(.idRange(from: nil, to: nil), pivots: nil, &sql)
+        let columns = self.resolved.key.map { rule.plain($0.name) }
+        if let last {
+            let values = zip(self.resolved.key, last).map { sql.bind($1, as: $0.type) }
+            conditions.append("(\(columns.joined(separator: ", "))) > (\(values.joined(separator: ", ")))")
+        }
+        let tables = ["\(self.resolved.facts.name) AS \(RuleSQL.row)"] + from
+        return sql.statement(
+            "\(with)SELECT \(columns.map { $0 + "::text" }.joined(separator: ", ")) FROM \(tables.joined(separator: ", "))"
+                + "\nWHERE " + conditions.joined(separator: "\n  AND ") + "\nORDER BY \(columns.joined(separator: ", ")) LIMIT \(limit)"
+        )
+    }
+
     private func parts(
         _ range: BatchRange,
         pivots: String?,
@@ -160,7 +196,10 @@ package struct RangeStatement: Sendable {
         var from: [String] = []
         var conditions = self.rangeConditions(range, rule, &sql)
         conditions += rule.rowConditions(&sql)
-        if self.resolved.target.rule.keepNewest != nil {
+        let joins = rule.joins(open: range.isGroup)
+        from = joins.from
+        conditions += joins.conditions
+        if self.terms.keepsNewest {
             var ordinals: Range<Int>?
             if case .group(let from, let to, _) = range { ordinals = from..<to }
             let open = ordinals != nil
@@ -168,11 +207,11 @@ package struct RangeStatement: Sendable {
                 pivots.map { PivotSQL.Source.query($0) }
                 ?? .ledger(generation: self.generation, ordinals: ordinals)
             with = "WITH " + PivotSQL(rule: rule, namespace: self.namespace).commonTable(source, &sql) + "\n"
-            let joins = rule.joins(open: open)
-            from = [RuleSQL.pivot] + joins.from
-            conditions += joins.conditions + rule.sameGroup(open: open) + rule.olderThanPivot(open: open)
+            from.insert(RuleSQL.pivot, at: 0)
+            conditions += rule.sameGroup(open: open) + rule.olderThanPivot(open: open)
         }
-        return (with, from, conditions)
+        // Every row, if it comes to that: all of a rule can lie in its range, and a rule that keeps nothing may have no other.
+        return (with, from, conditions.isEmpty ? ["true"] : conditions)
     }
 
     /// The one condition that an index, or the heap's own order, serves.

@@ -5,6 +5,9 @@ package struct ResolvedTarget: Sendable {
     package let target: Target
     package let facts: TableFacts
     package let key: [ColumnFacts]
+    /// The columns of `max_age` and of `expires_at`; nil without that rule.
+    package let age: TimeColumn?
+    package let expiry: TimeColumn?
     /// The columns of `keep_newest.per`; empty without that rule.
     package let group: [GroupColumn]
     /// The columns of `keep_newest.order`; empty without that rule.
@@ -15,6 +18,15 @@ package struct ResolvedTarget: Sendable {
         /// The position of the joined table it belongs to; nil for the target's own table.
         package var join: Int?
         package var facts: ColumnFacts
+    }
+
+    /// A column that says how old a row is, or when it expires.
+    package struct TimeColumn: Sendable, Equatable {
+        /// The position of the joined table it belongs to; nil for the target's own table.
+        package var join: Int?
+        package var facts: ColumnFacts
+        /// The type that a moment is bound as; see `ColumnFacts.timeType`.
+        package var type: String
     }
 
     /// - Throws: `PlanningError` naming the target, the table and the column at fault.
@@ -32,14 +44,15 @@ package struct ResolvedTarget: Sendable {
             }
             return column
         }
-        func time(_ name: String, rule: String) throws(PlanningError) {
-            let column = try own(name)
-            guard column.isTime else {
+        func time(_ column: Column, rule: String) throws(PlanningError) -> TimeColumn {
+            let found = try Self.find(column, of: target, facts)
+            guard let type = found.facts.timeType else {
                 throw PlanningError(
-                    "target \(target.name): \(rule) column \(SQLText.quoted(name)) has type \(column.type); "
+                    "target \(target.name): \(rule) column \(SQLText.quoted(column.name)) has type \(found.facts.type); "
                         + "accepted: timestamp, timestamptz, date"
                 )
             }
+            return TimeColumn(join: found.join, facts: found.facts, type: type)
         }
         var key: [ColumnFacts] = []
         for name in target.key { key.append(try own(name)) }
@@ -64,10 +77,16 @@ package struct ResolvedTarget: Sendable {
             )
         }
         self.key = key
-        if let rule = target.rule.maxAge { try time(rule.column, rule: "max_age") }
-        if let column = target.rule.expiresAt { try time(column, rule: "expires_at") }
-        guard target.joins.isEmpty || target.rule.keepNewest != nil else {
-            throw PlanningError("target \(target.name): joins are only used by keep_newest.per, which is not given")
+        self.age = try target.rule.maxAge.map { (rule) throws(PlanningError) in try time(rule.column, rule: "max_age") }
+        self.expiry = try target.rule.expiresAt.map { (column) throws(PlanningError) in
+            try time(column, rule: "expires_at")
+        }
+        guard target.joins.isEmpty || target.rule.keepNewest != nil || self.age?.join != nil || self.expiry?.join != nil
+        else {
+            throw PlanningError(
+                "target \(target.name): no column of a joined table is used; take the joins out, or use one in "
+                    + "keep_newest.per, max_age or expires_at"
+            )
         }
         for (position, join) in target.joins.enumerated() { try Self.check(join, at: position, of: target, facts) }
         var group: [GroupColumn] = []
@@ -78,9 +97,14 @@ package struct ResolvedTarget: Sendable {
         self.order = order
     }
 
-    /// The time column whose ranges can be windows: that of `max_age`, else that of `expires_at`.
-    package var timeColumn: ColumnFacts? {
-        (self.target.rule.maxAge?.column ?? self.target.rule.expiresAt).flatMap { self.facts.column($0) }
+    /// The time column whose ranges can be windows; see `Rule.timeColumn`.
+    package var timeColumn: ColumnFacts? { self.target.rule.timeColumn.flatMap { self.facts.column($0.name) } }
+
+    /// How many groups `keep_newest` has, by the statistics; nil without the rule, or before the first ANALYZE.
+    var groupCount: Double? {
+        let counts = self.group.compactMap(\.facts.distinct)
+        guard !counts.isEmpty, counts.count == self.group.count else { return nil }
+        return min(counts.reduce(1, *), max(self.facts.rows, 1))
     }
 
     /// A column of the target or of a joined table, found among the facts.

@@ -30,13 +30,14 @@ struct RuleSQL: Sendable {
     /// NULL times fail them.
     func rowConditions(_ sql: inout SQLText) -> [String] {
         var conditions: [String] = []
-        if let rule = self.resolved.target.rule.maxAge, let type = self.resolved.facts.column(rule.column)?.timeType {
-            conditions.append(
-                "\(self.closed(rule.column)) < \(sql.bind(self.moment(self.terms.cutoff, type), as: type))"
-            )
+        let times = [(self.resolved.age, self.terms.cutoff), (self.resolved.expiry, self.terms.createdAt)]
+        for case (let column?, let limit) in times {
+            let name = self.closed(column.facts.name, of: column.join.map(Self.join) ?? Self.row)
+            conditions.append("\(name) < \(sql.bind(self.moment(limit, column.type), as: column.type))")
         }
-        if let column = self.resolved.target.rule.expiresAt, let type = self.resolved.facts.column(column)?.timeType {
-            conditions.append("\(self.closed(column)) < \(sql.bind(self.moment(self.terms.createdAt, type), as: type))")
+        // Nothing is kept: only that a row has a place in the order is left of `keep_newest`.
+        if self.terms.keep == 0 {
+            conditions += self.resolved.order.filter { !$0.isNotNull }.map { "\(self.plain($0.name)) IS NOT NULL" }
         }
         if let condition = self.resolved.target.rule.where {
             // The subquery's only table carries the target's name and columns, so that the operator can write the
@@ -57,7 +58,8 @@ struct RuleSQL: Sendable {
     /// The upper end of what can be expired in the time column, for windows: the cutoff, or the creation moment.
     func timeLimit() -> (column: ColumnFacts, type: String, value: String)? {
         guard let column = self.resolved.timeColumn, let type = column.timeType else { return nil }
-        let text = self.resolved.target.rule.maxAge == nil ? self.terms.createdAt : self.terms.cutoff
+        let isAge = self.resolved.age.map { $0.join == nil } ?? false
+        let text = isAge ? self.terms.cutoff : self.terms.createdAt
         return self.moment(text, type).map { (column, type, $0) }
     }
 
@@ -73,12 +75,13 @@ struct RuleSQL: Sendable {
     /// The joined tables.
     ///
     /// - `open`: whether the row's own columns may be looked up by index, as the group strategy does.
-    func joins(open: Bool) -> Joins {
+    /// - `row`: the alias of the target's own table.
+    func joins(open: Bool, row: String = Self.row) -> Joins {
         var joins = Joins()
         for (position, join) in self.resolved.target.joins.enumerated() {
             joins.from.append("\(self.resolved.facts.joined[position].name) AS \(Self.join(position))")
             for equality in join.conditions {
-                let sides = [equality.left, equality.right].map { self.reference($0, open: open) }
+                let sides = [equality.left, equality.right].map { self.reference($0, open: open, row) }
                 let condition = "\(sides[0]) = \(sides[1])"
                 if equality.left.table == nil || equality.right.table == nil {
                     joins.toRow.append(condition)
@@ -90,11 +93,11 @@ struct RuleSQL: Sendable {
         return joins
     }
 
-    private func reference(_ column: Column, open: Bool) -> String {
+    private func reference(_ column: Column, open: Bool, _ row: String) -> String {
         if let position = self.resolved.target.joins.firstIndex(where: { $0.table == column.table }) {
             return self.plain(column.name, of: Self.join(position))
         }
-        return open ? self.plain(column.name) : self.closed(column.name)
+        return open ? self.plain(column.name, of: row) : self.closed(column.name, of: row)
     }
 
     /// The group's value of a row.

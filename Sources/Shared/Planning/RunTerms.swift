@@ -8,6 +8,9 @@ package struct RunTerms: Sendable, Hashable {
     /// How many rows of each group stay; nil without `keep_newest`.
     package var keep: Int?
 
+    /// Whether pivots decide which rows may go.
+    package var keepsNewest: Bool { self.keep.map { $0 > 0 } ?? false }
+
     package init(run: String, createdAt: String, cutoff: String?, keep: Int?) {
         self.run = run
         self.createdAt = createdAt

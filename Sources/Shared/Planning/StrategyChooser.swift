@@ -24,7 +24,7 @@ struct StrategyChooser: Sendable {
         // An id range reads every row like a block range does, and needs an index for it: it is for tables whose rows
         // have no usable TID.
         let possible = Strategy.allCases.filter {
-            (obstacles[$0] ?? nil) == nil && ($0 != .idRange || obstacles[.block] != .some(nil))
+            $0 != .key && (obstacles[$0] ?? nil) == nil && ($0 != .idRange || obstacles[.block] != .some(nil))
         }
         guard let best = possible.min(by: { self.cost($0) < self.cost($1) }) else {
             let reasons = Strategy.allCases.compactMap { strategy in
@@ -48,6 +48,7 @@ struct StrategyChooser: Sendable {
             guard let column = self.resolved.timeColumn else { return "the rule has no time column" }
             return self.resolved.facts.index(leading: [column.name]) == nil
                 ? "no index starts with \(column.name)" : nil
+        case .key: return nil
         case .idRange:
             guard self.resolved.key.count == 1, self.resolved.key[0].isInteger else {
                 return "the key is not one integer"
@@ -68,9 +69,13 @@ struct StrategyChooser: Sendable {
 
     private static let anyTerms = RunTerms(run: "", createdAt: "", cutoff: nil, keep: 1)
 
+    /// Microseconds that a batch is meant to take.
+    private static let batch = 250_000.0
+
     /// Microseconds of one backend for planning, deleting and verifying the whole run.
     private func cost(_ strategy: Strategy) -> Double {
-        let deleting = self.estimate.rows * self.estimate.rowCost
+        let batches = max(1, self.estimate.rows * self.estimate.rowCost / Self.batch)
+        let deleting = self.estimate.rows * self.estimate.rowCost + batches * self.estimate.proofs(strategy)
         switch strategy {
         case .block: return deleting + 2 * self.estimate.blocks * CostModel.block
         case .window:
@@ -78,6 +83,7 @@ struct StrategyChooser: Sendable {
             return deleting + self.estimate.rows * (2 * CostModel.entry + CostModel.scattered * (1 - order * order))
         case .idRange:
             return deleting + self.estimate.total * 2 * CostModel.entry + 2 * self.estimate.blocks * CostModel.block
+        case .key: return .infinity
         case .group:
             return deleting + self.estimate.rows * (2 * CostModel.entry + CostModel.scattered) + self.estimate.blocks
         }
@@ -95,6 +101,7 @@ struct StrategyChooser: Sendable {
             let column = self.resolved.timeColumn?.name ?? ""
             return "\(share): the index on \(column) finds them without reading the rest"
         case .idRange: return "\(share), and the table has no usable block numbers: the key's index cuts it"
+        case .key: return "\(share), each in a transaction of its own"
         case .group: return "\(share), few per block: the index by group and order finds them without reading the rest"
         }
     }

@@ -87,7 +87,8 @@ extension TableFacts {
     private static func columns(of oid: Int, from connection: PostgresConnection) async throws -> [ColumnFacts] {
         let result = try await connection.query(
             """
-            SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, s.correlation
+            SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, s.correlation,
+                   CASE WHEN s.n_distinct < 0 THEN -s.n_distinct * greatest(c.reltuples, 0) ELSE s.n_distinct END
             FROM pg_attribute a
             JOIN pg_class c ON c.oid = a.attrelid
             JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -103,7 +104,8 @@ extension TableFacts {
                 name: try row.text(0),
                 type: try row.text(1),
                 isNotNull: row.bool(2) ?? false,
-                correlation: row[3].flatMap(Double.init)
+                correlation: row[3].flatMap(Double.init),
+                distinct: row[4].flatMap(Double.init)
             )
         }
     }
@@ -116,7 +118,11 @@ extension TableFacts {
                    (SELECT string_agg(att.attname, E'\\n' ORDER BY k.position)
                     FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, position)
                     JOIN pg_attribute att ON att.attrelid = i.indrelid AND att.attnum = k.attnum
-                    WHERE k.position <= i.indnkeyatts)
+                    WHERE k.position <= i.indnkeyatts),
+                   (SELECT string_agg(att.attname, E'\\n')
+                    FROM unnest(i.indkey::int2[], i.indoption::int2[]) AS k(attnum, option)
+                    JOIN pg_attribute att ON att.attrelid = i.indrelid AND att.attnum = k.attnum
+                    WHERE k.option & 1 = 1)
             FROM pg_index i
             JOIN pg_class c ON c.oid = i.indexrelid
             JOIN pg_am a ON a.oid = c.relam
@@ -129,6 +135,7 @@ extension TableFacts {
             IndexFacts(
                 name: try row.text(0),
                 columns: (row[3] ?? "").split(separator: "\n").map(String.init),
+                descending: Set((row[4] ?? "").split(separator: "\n").map(String.init)),
                 isUnique: row.bool(1) ?? false,
                 isUsable: row.bool(2) ?? false
             )

@@ -46,6 +46,8 @@ package struct ColumnFacts: Sendable, Equatable {
     package var isNotNull: Bool
     /// How far the column's order is the heap's, -1 to 1; nil without statistics.
     package var correlation: Double?
+    /// How many different values it has; nil without statistics.
+    package var distinct: Double?
 
     /// Whether the type is one of the time types that rules accept.
     package var isTime: Bool { self.timeType != nil }
@@ -70,9 +72,13 @@ package struct ColumnFacts: Sendable, Equatable {
 package struct IndexFacts: Sendable, Equatable {
     package var name: String
     package var columns: [String]
+    /// Those of them that it sorts from the greatest to the smallest.
+    package var descending: Set<String>
     package var isUnique: Bool
     /// A valid btree without a predicate or expressions: one that can find every row.
     package var isUsable: Bool
+
+    package func isDescending(_ column: String) -> Bool { self.descending.contains(column) }
 }
 
 /// A foreign key of another table that points at this one.

@@ -21,6 +21,7 @@ extension Queue {
         set("cutoff", run.cutoff)
         set("created_at", run.createdAt)
         if let left = run.millisecondsLeft { set("deadline_ms", String(milliseconds + left)) }
+        if !run.after.isEmpty { set("after", run.after.joined(separator: " ")) }
         set("total", String(settled.done))
         set("done", String(settled.done))
         set("done_children", String(settled.doneChildren))

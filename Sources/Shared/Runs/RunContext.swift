@@ -45,8 +45,7 @@ package struct RunContext: Sendable {
     ) async throws -> RunContext {
         guard let record = try await ledger.run(run, connection) else { throw Obstacle.unknownRun(run) }
         guard record.isOnItsServer else { throw Obstacle.otherServer(run: run) }
-        guard var target = catalog.targets.first(where: { $0.name == record.target }),
-            target.definitionHash == record.definitionHash
+        guard var target = catalog.definition(of: record.target), target.definitionHash == record.definitionHash
         else { throw Obstacle.otherDefinition(run: run, target: record.target) }
         target.schema = record.schema
         let facts = try await TableFacts.read(target, from: connection)

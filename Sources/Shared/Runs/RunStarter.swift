@@ -42,6 +42,7 @@ package struct RunStarter: Sendable {
         // A target that cannot be planned leaves nothing behind, not even the ledger.
         try await self.ledger.setup(connection)
         try await self.queue.setup()
+        let drains = try await self.drain(plan, terms, priority: priority, timeout: timeout, knobs, connection)
         let new = Ledger.NewRun(
             run: Self.newRunID(),
             target: target.name,
@@ -53,7 +54,8 @@ package struct RunStarter: Sendable {
             batchRows: batchRows,
             strategy: plan.choice.strategy,
             estimated: plan.estimatedRows,
-            timeout: timeout
+            timeout: timeout,
+            after: drains
         )
         let (record, isNew) = try await self.ledger.create(new, connection)
         guard record.knobs == knobs else {
@@ -80,6 +82,36 @@ package struct RunStarter: Sendable {
             )
         }
         return (record, isNew)
+    }
+
+    /// Starts the runs that drain the children of a target's table, and returns them; none while no row of it is expired, or
+    /// while the target has an unfinished run, which has started them.
+    private func drain(
+        _ plan: Plan,
+        _ terms: RunTerms,
+        priority: Priority,
+        timeout: Duration?,
+        _ knobs: KnobValues,
+        _ connection: PostgresConnection
+    ) async throws -> [String] {
+        let target = plan.resolved.target
+        guard !target.drainFirst.isEmpty,
+            try await self.ledger.unfinished(target: target.name, schema: plan.resolved.facts.schema, connection) == nil,
+            try await plan.hasExpiredRows(terms, connection)
+        else { return [] }
+        var runs: [String] = []
+        for var child in target.drainFirst {
+            child.schema = plan.resolved.facts.schema
+            let (record, _) = try await self.start(
+                child,
+                knobs: knobs,
+                priority: priority,
+                timeout: timeout,
+                connection
+            )
+            runs.append(record.run)
+        }
+        return runs
     }
 
     /// Makes an unfinished run known to a queue that has lost it, if it has: it is planned anew, under a new generation.

@@ -72,7 +72,7 @@ extension StepRunner {
         _ connection: PostgresConnection
     ) async throws -> PlanCursor? {
         var pivots = 0
-        if context.resolved.target.rule.keepNewest != nil {
+        if context.record.terms.keepsNewest {
             let query = PivotQuery(context.resolved, terms: context.record.terms, namespace: self.ledger.namespace)
             pivots = try await self.ledger.findPivots(query, generation: generation, connection).count
         }

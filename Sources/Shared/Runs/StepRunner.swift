@@ -108,7 +108,7 @@ package struct StepRunner: Sendable {
         let fields = try await self.queue.fields(of: lease.run)
         let generation = fields["generation"].flatMap { Int($0) } ?? 1
         let pass = fields["pass"].flatMap { Int($0) } ?? 0
-        let keepsNewest = context.resolved.target.rule.keepNewest != nil
+        let keepsNewest = context.record.terms.keepsNewest
         let pivots = keepsNewest ? try await self.ledger.pivotSet(lease.run, generation: generation, connection) : nil
         let verification = Verification(
             statements: context.statements(generation: generation),

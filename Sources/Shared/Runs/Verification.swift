@@ -51,7 +51,7 @@ package struct Verification: Sendable {
     func run(_ strategy: Strategy, unitsPerBatch: Int, _ connection: PostgresConnection) async throws -> Findings {
         let facts = self.statements.resolved.facts
         let chunks = self.ranges(strategy)
-        let byKey = self.scope != .blocks || !facts.isPlainHeap
+        let byKey = self.scope != .blocks || !facts.isPlainHeap || strategy == .key
         return try await connection.transaction(isolation: "REPEATABLE READ", readOnly: true) { connection in
             var findings = Findings()
             let searching = TransactionSettings.searching.statement()
@@ -95,7 +95,8 @@ package struct Verification: Sendable {
             }
         }
         switch strategy {
-        case .block:
+        case .key where !self.statements.resolved.facts.isPlainHeap: return [.idRange(from: nil, to: nil)]
+        case .block, .key:
             let starts = Array(
                 stride(from: 0, to: max(self.statements.resolved.facts.blocks, 1), by: Self.blocksPerStatement)
             )

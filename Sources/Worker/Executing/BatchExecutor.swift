@@ -58,12 +58,11 @@ struct BatchExecutor: Sendable {
             self.settings(for: range, counting: children),
             self.ledger.claim(run: message.run, batch: message.batch),
         ]
-        switch mode {
-        case .waiting: first.append(statements.delete(range))
-        case .skippingLocked:
+        if mode == .skippingLocked {
             first.append(PostgresStatement("LOCK TABLE \(context.resolved.facts.name) IN ROW EXCLUSIVE MODE NOWAIT"))
-            first.append(statements.deleteUnlocked(range))
         }
+        if let deferral = statements.deferral { first.append(deferral) }
+        first.append(mode == .waiting ? statements.delete(range) : statements.deleteUnlocked(range))
         do {
             let results = try await connection.pipeline(first, deadline: self.limits.patience)
             guard results[Position.claim].affectedRows == 1 else {
@@ -93,7 +92,7 @@ struct BatchExecutor: Sendable {
                 let record = try await self.ledger.batch(message.run, message.batch, connection)
                 return record.map { .endedBefore($0) } ?? .predecessorAlive
             case (Position.claim, .lockNotAvailable): return .predecessorAlive
-            case (Position.lock, .lockNotAvailable) where first.count > Position.lock + 1: return .tableLocked
+            case (Position.lock, .lockNotAvailable) where mode == .skippingLocked: return .tableLocked
             default: throw error
             }
         } catch {

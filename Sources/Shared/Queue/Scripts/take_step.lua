@@ -4,7 +4,8 @@
 -- Steps, in order: plan → drain (wait until no batch is open) → verify → vacuum → reconcile; verify goes back to drain
 -- when it found leftovers. Entering verify from drain happens here, where it is known that nothing is open. A run that ends
 -- early goes to reconcile as soon as none of its leases is open. Also here, since every poll comes by: a run whose time is
--- over starts to end, and what was parked goes back into the streams once the run is resumed.
+-- over starts to end, and what was parked goes back into the streams once the run is resumed. A run that has to wait for
+-- others (field after) is planned once all of them are over or forgotten.
 -- Returns {run, step, token}, or {} when nothing is to be done now.
 local now, lease = now_ms(), tonumber(ARGV[2])
 local runs = ARGV[5] ~= '' and {ARGV[5]} or redis.call('ZRANGE', prefix .. 'active', 0, 99)
@@ -12,7 +13,7 @@ local alive
 for _, run in ipairs(runs) do
   local key = run_key(run)
   local v = redis.call('HMGET', key, 'state', 'step', 'step_until', 'queued', 'leased', 'delayed', 'parked', 'units',
-    'deadline_ms', 'ending')
+    'deadline_ms', 'ending', 'after')
   local state, step, ending = v[1], v[2], v[10]
   if not state then
     redis.call('ZREM', prefix .. 'active', run)
@@ -34,6 +35,10 @@ for _, run in ipairs(runs) do
         if ready and v[8] == '0' and open >= tonumber(ARGV[4]) then
           alive = alive or redis.call('ZCOUNT', prefix .. 'workers', now - lease, '+inf')
           ready = alive == 0
+        end
+        for other in string.gmatch(v[11] or '', '%S+') do
+          local before = redis.call('HGET', run_key(other), 'state')
+          if before and not is_over(before) then ready = false end
         end
       elseif step == 'drain' then
         ready = open == 0
