@@ -32,7 +32,10 @@ struct Targets: AsyncParsableCommand {
     }
 
     private static func entry(_ target: Target, _ services: Services) throws -> Entry {
-        let resolved = try target.resolveKnobs(environment: services.environment, keepNothing: services.configuration.keepNothing)
+        let resolved = try target.resolveKnobs(
+            environment: services.environment,
+            keepNothing: services.configuration.keepNothing
+        )
         var entry = Entry(
             name: target.name,
             table: target.schema.map { "\($0).\(target.table)" } ?? target.table,

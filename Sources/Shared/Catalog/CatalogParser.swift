@@ -11,7 +11,8 @@ struct CatalogParser {
     }
 
     private static let keys = [
-        "schema", "table", "key", "joins", "max_age", "expires_at", "keep_newest", "where", "strategy", "defer", "drain_first",
+        "schema", "table", "key", "joins", "max_age", "expires_at", "keep_newest", "where", "strategy", "defer",
+        "drain_first",
     ]
     private static let removed = "removed"
     static let acceptedTarget = "a letter and then up to 62 letters, digits, underscores or hyphens"
@@ -103,7 +104,8 @@ struct CatalogParser {
     private static func checkStrategy(of target: Target, _ node: ConfigurationNode?) throws(ConfigurationError) {
         let missing: String? =
             switch target.strategy {
-            case .window where target.rule.timeColumn == nil: "max_age or expires_at by a column of the target's own table"
+            case .window where target.rule.timeColumn == nil:
+                "max_age or expires_at by a column of the target's own table"
             case .group where target.rule.keepNewest == nil: "keep_newest"
             case .idRange where target.key.count > 1: "a key of one column"
             case .block, .window, .idRange, .group, .key, nil: nil

@@ -56,16 +56,16 @@ package struct ConfigurationFile: Sendable {
     }
 }
 
-/// Lets `${NAME}` stand unquoted inside `{…}` and `[…]`, where YAML would read its brace as the start of a mapping.
+/// Lets `${NAME}` and `${NAME:-value}` stand unquoted inside `{…}` and `[…]`, where YAML would read its brace as the start of a mapping.
 ///
-/// Braces of `${NAME}` become characters of the private use area, which mean nothing in any context of YAML, and return in
+/// Braces of them become characters of the private use area, which mean nothing in any context of YAML, and return in
 /// the parsed scalars. Quoting instead would need to know whether the text is already inside quotes, a comment or a block.
 enum Placeholders {
     private static let open: Character = "\u{E000}"
     private static let close: Character = "\u{E001}"
 
     static func hide(_ yaml: String) -> String {
-        yaml.replacing(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/) { match in "\(Self.open)\(match.1)\(Self.close)" }
+        yaml.replacing(/\$\{([A-Za-z_][A-Za-z0-9_]*(?::-[^{}]*)?)\}/) { match in "\(Self.open)\(match.1)\(Self.close)" }
     }
 
     static func restore(_ scalar: String) -> String {

@@ -15,7 +15,7 @@ package struct BatchSizing: Sendable, Equatable {
     /// - `duration`: what a batch should take.
     /// - `fixedRows`: `--batch-rows`, which switches guessing and adapting off.
     init(first strategy: Strategy, estimate: Estimate, duration: Duration, fixedRows: Int?) {
-        let budget = duration / .microseconds(1) - estimate.proofs(strategy)
+        let budget = estimate.work(strategy, of: duration / .microseconds(1))
         let wanted: Double
         switch (strategy, fixedRows) {
         case (.key, _): wanted = 1
@@ -31,7 +31,7 @@ package struct BatchSizing: Sendable, Equatable {
         let most = fixedRows == nil ? Self.longest / dense : Self.largest
         self.most = strategy == .key ? 1 : Int(min(max(most, 1), Self.largest))
         self.units = Int(min(max(wanted, 1), Double(self.most)))
-        self.least = max(1, self.units / 4)
+        self.least = estimate.proofs(strategy) > budget / 4 ? self.units : max(1, self.units / 4)
     }
 
     /// The next size, from what the run has measured so far.

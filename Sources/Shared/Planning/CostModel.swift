@@ -44,6 +44,12 @@ struct Estimate: Sendable, Equatable {
         strategy == .group || strategy == .key ? 0 : (self.groups ?? 0) * self.keep * CostModel.proof
     }
 
+    /// Microseconds of deleting in a batch that is meant to take so many: at least as many as its proofs take, or the run
+    /// would mostly prove.
+    func work(_ strategy: Strategy, of budget: Double) -> Double {
+        max(budget - self.proofs(strategy), self.proofs(strategy))
+    }
+
     /// Deleting one row whose block is at hand.
     var rowCost: Double { CostModel.row + Double(self.references) * CostModel.reference }
 

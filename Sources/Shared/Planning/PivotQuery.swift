@@ -146,7 +146,9 @@ extension ResolvedTarget {
         else { return nil }
         let names = self.group.map(\.facts.name)
         for known in self.order.indices.reversed() where self.order[(known + 1)...].allSatisfy(\.isNotNull) {
-            if let index = self.facts.index(leading: names, following: self.order[...known].map(\.name)) { return index }
+            if let index = self.facts.index(leading: names, following: self.order[...known].map(\.name)) {
+                return index
+            }
         }
         return nil
     }

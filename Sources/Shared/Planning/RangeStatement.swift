@@ -182,7 +182,8 @@ package struct RangeStatement: Sendable {
         let tables = ["\(self.resolved.facts.name) AS \(RuleSQL.row)"] + from
         return sql.statement(
             "\(with)SELECT \(columns.map { $0 + "::text" }.joined(separator: ", ")) FROM \(tables.joined(separator: ", "))"
-                + "\nWHERE " + conditions.joined(separator: "\n  AND ") + "\nORDER BY \(columns.joined(separator: ", ")) LIMIT \(limit)"
+                + "\nWHERE " + conditions.joined(separator: "\n  AND ")
+                + "\nORDER BY \(columns.joined(separator: ", ")) LIMIT \(limit)"
         )
     }
 

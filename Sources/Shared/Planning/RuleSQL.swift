@@ -112,13 +112,42 @@ struct RuleSQL: Sendable {
     /// A NULL group is one group: arrays compare NULL elements as equal, and unlike `IS NOT DISTINCT FROM` they can be
     /// hashed.
     func sameGroup(open: Bool) -> [String] {
-        self.resolved.group.indices.flatMap { position in
+        if open, self.resolved.groupIndex != nil, !self.resolved.group.allSatisfy(\.facts.isNotNull) {
+            return [self.sameGroupByIndex()]
+        }
+        return self.resolved.group.indices.flatMap { position in
             let value = self.groupValue(position, open: open)
             let pivot = "\(Self.pivot).g\(position + 1)"
             if self.resolved.group[position].facts.isNotNull { return ["\(value) = \(pivot)"] }
             // The second condition is for columns that are arrays: there ARRAY[NULL] equals ARRAY['{}'].
             return ["ARRAY[\(value)] = ARRAY[\(pivot)]", "(\(value) IS NULL) = (\(pivot) IS NULL)"]
         }
+    }
+
+    /// The same for an index to look up: one alternative for each way in which the pivot's group can be NULL.
+    ///
+    /// All but one of them compare the order with NULL, so that the index is not even read for them.
+    private func sameGroupByIndex() -> String {
+        let order = (row: self.plain(self.resolved.order[0].name), pivot: "\(Self.pivot).o1")
+        var alternatives: [(conditions: [String], nulls: [String])] = [([], [])]
+        for position in self.resolved.group.indices {
+            let value = self.groupValue(position, open: true)
+            let pivot = "\(Self.pivot).g\(position + 1)"
+            let equal = alternatives.map { ($0.conditions + ["\(value) = \(pivot)"], $0.nulls) }
+            if self.resolved.group[position].facts.isNotNull {
+                alternatives = equal
+            } else {
+                alternatives = equal + alternatives.map { ($0.conditions + ["\(value) IS NULL"], $0.nulls + [pivot]) }
+            }
+        }
+        let texts = alternatives.map { conditions, nulls in
+            let limit =
+                nulls.isEmpty
+                ? order.pivot
+                : "CASE WHEN \(nulls.map { "\($0) IS NULL" }.joined(separator: " AND ")) THEN \(order.pivot) END"
+            return (conditions + ["\(order.row) <= \(limit)"]).joined(separator: " AND ")
+        }
+        return "(" + texts.map { "(\($0))" }.joined(separator: " OR ") + ")"
     }
 
     /// That the row is strictly older than its pivot, in the order of `keep_newest`.

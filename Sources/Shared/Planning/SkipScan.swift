@@ -75,7 +75,8 @@ struct SkipScan: Sendable {
         let names = self.positions.map { "\(self.group($0)) AS g\($0 + 1)" }
         let groups = self.resolved.group.indices.map { "seen.g\($0 + 1)" }
         let orders = self.resolved.order.indices.map { "pivot.o\($0 + 1)::text" }
-        let first = "SELECT \(self.list(names)) FROM \(self.table) ORDER BY \(self.list(self.positions.map(self.group))) LIMIT 1"
+        let first =
+            "SELECT \(self.list(names)) FROM \(self.table) ORDER BY \(self.list(self.positions.map(self.group))) LIMIT 1"
         let following = self.following().enumerated().map { "(SELECT \($0) AS branch, * FROM (\($1)) AS next)" }
         let pivots = self.sameGroup(self.positions[...]) { "seen.g\($0 + 1)" }.map { "(\(self.pivot($0)))" }
         return """

@@ -74,7 +74,10 @@ struct StrategyChooser: Sendable {
 
     /// Microseconds of one backend for planning, deleting and verifying the whole run.
     private func cost(_ strategy: Strategy) -> Double {
-        let batches = max(1, self.estimate.rows * self.estimate.rowCost / Self.batch)
+        let batches = max(
+            1,
+            self.estimate.rows * self.estimate.rowCost / self.estimate.work(strategy, of: Self.batch)
+        )
         let deleting = self.estimate.rows * self.estimate.rowCost + batches * self.estimate.proofs(strategy)
         switch strategy {
         case .block: return deleting + 2 * self.estimate.blocks * CostModel.block

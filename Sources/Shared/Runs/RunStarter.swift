@@ -96,7 +96,8 @@ package struct RunStarter: Sendable {
     ) async throws -> [String] {
         let target = plan.resolved.target
         guard !target.drainFirst.isEmpty,
-            try await self.ledger.unfinished(target: target.name, schema: plan.resolved.facts.schema, connection) == nil,
+            try await self.ledger.unfinished(target: target.name, schema: plan.resolved.facts.schema, connection)
+                == nil,
             try await plan.hasExpiredRows(terms, connection)
         else { return [] }
         var runs: [String] = []

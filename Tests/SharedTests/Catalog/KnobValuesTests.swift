@@ -44,8 +44,9 @@ import Testing
                 + "a duration greater than zero, such as 90s, 1h30m or 7d"
         ),
         (
-            ["COUNT": "0"],
-            "COUNT: \"0\" would delete everything, the newest rows too; accepted: a whole number of at least 1"
+            ["COUNT": "0", "AGE": "1h"],
+            "target T: keeping 0 rows would delete everything, the newest rows too; accepted: a number of at least 1, or 0 "
+                + "when the setting keep_nothing (EBB_KEEP_NOTHING) names T as well"
         ),
         (
             ["AGE": "1h", "COUNT": "many"],

@@ -84,6 +84,7 @@ import Testing
                 case .window: [.window(from: nil, to: nil)]
                 case .idRange: [.idRange(from: nil, to: nil)]
                 case .group: [.group(from: 1, to: 11, slice: nil)]
+                case .key: []
                 }
             var rows: [String] = []
             while let range = open.popLast() {

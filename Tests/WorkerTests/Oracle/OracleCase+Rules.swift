@@ -62,8 +62,36 @@ extension OracleCase {
             name: "NULL groups are one group",
             setup: Events.setup(group: "integer", then: ["UPDATE events SET device = NULL WHERE seq < 5"]),
             target: Events.named + [Events.age, Events.newest(3)],
-            oracle: Events.oracle(keep: 3, and: "created_at < CUTOFF"),
-            strategies: [.block, .window, .idRange, nil]
+            oracle: Events.oracle(keep: 3, and: "created_at < CUTOFF")
+        ),
+        OracleCase(
+            name: "two columns of a group, either of which may be NULL",
+            setup: Events.setup(then: [
+                "ALTER TABLE events ALTER device DROP NOT NULL",
+                "UPDATE events SET device = nullif(device % 5, 2), kind = nullif(kind, 'b')",
+                "CREATE INDEX ON events (kind DESC, device, created_at)",
+            ]),
+            target: Events.named + [Events.age, "keep_newest: {count: 3, per: [device, kind], order: [created_at]}"],
+            oracle: """
+                DELETE FROM oracle WHERE created_at < CUTOFF AND 3 <= (
+                  SELECT count(*) FROM events AS newer
+                  WHERE (newer.device, newer.kind) IS NOT DISTINCT FROM (oracle.device, oracle.kind)
+                    AND newer.created_at > oracle.created_at)
+                """
+        ),
+        OracleCase(
+            name: "exactly so many stay where times tie and the index knows the time alone",
+            setup: Events.setup(then: ["UPDATE events SET created_at = date_trunc('day', created_at)"]),
+            target: Events.named + [Events.newest(40, order: "created_at, id")],
+            oracle: Events.oracle(keep: 40, order: "created_at, id"),
+            strategies: [.block, .idRange, .group, nil]
+        ),
+        OracleCase(
+            name: "a time for all",
+            setup: Events.setup(then: ["UPDATE events SET created_at = '2020-01-01'"]),
+            target: Events.named + [Events.newest(40, order: "created_at, id")],
+            oracle: Events.oracle(keep: 40, order: "created_at, id"),
+            strategies: [.block, .idRange, .group, nil]
         ),
         OracleCase(
             name: "several order columns are compared one after the other",

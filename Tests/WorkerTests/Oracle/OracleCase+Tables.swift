@@ -116,8 +116,7 @@ extension OracleCase {
             name: "the same, and NULL beside the text NULL",
             setup: Events.setup(group: "text", device: "nullif(\(Self.hostile), 'gone')"),
             target: Events.named + [Events.age, Events.newest(2)],
-            oracle: Events.oracle(keep: 2, and: "created_at < CUTOFF"),
-            strategies: [.block, .window, .idRange, nil]
+            oracle: Events.oracle(keep: 2, and: "created_at < CUTOFF")
         ),
         OracleCase(
             name: "floating-point order, not one digit lost",
@@ -182,6 +181,28 @@ extension OracleCase {
             table: "statuses",
             oracle: Statuses.oracle(keep: 2, and: "kind = 'b' AND (deployment_id IS NULL OR deployment_id <> 3)"),
             strategies: [.block, .window, .idRange, .group, nil]
+        ),
+        OracleCase(
+            name: "the age of a joined table's row",
+            setup: Statuses.setup + [
+                "UPDATE revisions SET created_at = CASE WHEN id % 3 > 0 THEN created_at - id * interval '3 hours' END"
+            ],
+            target: Statuses.named + ["max_age: {column: revisions.created_at, age: 3d}", "where: kind = 'b'"],
+            table: "statuses",
+            oracle: """
+                DELETE FROM oracle USING revisions WHERE revisions.id = revision_id AND revisions.created_at < CUTOFF
+                AND oracle.kind = 'b'
+                """,
+            strategies: [.block, .idRange, nil]
+        ),
+        OracleCase(
+            name: "single rows by key",
+            setup: Statuses.setup + ["DELETE FROM statuses WHERE kind = 'a' OR revision_id > 8"],
+            target: Statuses.named + [Events.age, Statuses.newest(3)],
+            table: "statuses",
+            oracle: Statuses.oracle(keep: 3, and: "true"),
+            strategies: [.key],
+            batchRows: nil
         ),
         OracleCase(
             name: "groups of a joined table, some rows without a group",
