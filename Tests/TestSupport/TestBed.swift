@@ -46,7 +46,12 @@ package struct TestBed: Sendable {
     /// Creates a run of a target with the knobs it is configured with.
     package func start(_ name: String = "Target", batchRows: Int? = nil) async throws -> RunRecord {
         let target = try self.target(name)
-        guard case .on(let knobs) = try target.resolveKnobs(environment: self.services.environment) else {
+        guard
+            case .on(let knobs) = try target.resolveKnobs(
+                environment: self.services.environment,
+                keepNothing: self.services.configuration.keepNothing
+            )
+        else {
             throw UnexpectedState("target \(name) is off")
         }
         let starter = RunStarter(

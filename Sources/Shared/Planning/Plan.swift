@@ -93,8 +93,10 @@ extension Estimate {
             let joins = rule.joins(open: true, row: alias)
             tables += joins.from
             conditions += joins.conditions
+            if let condition = rule.condition(on: alias) { conditions.append(condition) }
+        } else if let condition = resolved.target.rule.where {
+            conditions.append("(\(condition)\n)")
         }
-        if let condition = resolved.target.rule.where { conditions.append("(\(condition)\n)") }
         var rows = facts.rows
         if !conditions.isEmpty {
             let table = tables.joined(separator: ", ")

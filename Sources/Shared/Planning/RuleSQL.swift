@@ -39,17 +39,21 @@ struct RuleSQL: Sendable {
         if self.terms.keep == 0 {
             conditions += self.resolved.order.filter { !$0.isNotNull }.map { "\(self.plain($0.name)) IS NOT NULL" }
         }
-        if let condition = self.resolved.target.rule.where {
-            // The subquery's only table carries the target's name and columns, so that the operator can write the
-            // condition as if it stood alone; the line break ends a trailing comment of theirs.
-            conditions.append(
-                """
-                (SELECT (\(condition)
-                ) FROM (SELECT \(Self.row).*) AS \(SQLText.quoted(self.resolved.target.table))) IS TRUE
-                """
-            )
-        }
+        if let condition = self.condition(on: Self.row) { conditions.append(condition) }
         return conditions
+    }
+
+    /// The operator's `where`; nil without one.
+    ///
+    /// The subquery's only table carries the target's name and columns, so that the operator can write the condition as if it
+    /// stood alone; the line break ends a trailing comment of theirs.
+    func condition(on alias: String) -> String? {
+        self.resolved.target.rule.where.map { condition in
+            """
+            (SELECT (\(condition)
+            ) FROM (SELECT \(alias).*) AS \(SQLText.quoted(self.resolved.target.table))) IS TRUE
+            """
+        }
     }
 
     /// A moment in the form that its type reads as UTC.
