@@ -99,12 +99,16 @@ package struct RunControl: Sendable {
 
     /// Lets a run end early, cancelled: batches under way end, no other begins.
     ///
-    /// It is over once no lease of it is open. A run that Redis has lost is over at once.
+    /// It is over once no lease of it is open. A run that Redis has lost is over at once. Runs that it waits for, such as
+    /// those that drain the children of its table, are cancelled with it.
     ///
     /// - Throws: `RunRefusal` when the run is unknown or over.
     package func cancel(_ run: String, _ connection: PostgresConnection) async throws {
         if let record = try await self.ledger.upgrade(connection) ? self.ledger.run(run, connection) : nil {
             try await self.reopenIfHalf(record, connection)
+            for other in record.after where try await self.ledger.run(other, connection)?.finishedAt == nil {
+                try await self.cancel(other, connection)
+            }
         }
         if try await self.queue.end(run, as: .cancelled, error: nil) { return }
         let fields = try await self.queue.fields(of: run)

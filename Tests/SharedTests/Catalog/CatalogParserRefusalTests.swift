@@ -119,6 +119,26 @@ import Testing
                 + "accepted: a column of t"
         ),
         Refusal(
+            lines: "table: t\nkey: id\nmax_age: {column: c, age: \"${AGE:-ten}\"}",
+            sentence: "5: targets.T.max_age.age: \"ten\" is not a duration; "
+                + "accepted: a number and a unit (ns, us, ms, s, m, h, d), or several, such as 90s, 1h30m or 7d"
+        ),
+        Refusal(
+            lines: "table: t\nkey: id\nwhere: a\ndrain_first: {c: {key: id, joins: {t: t.id = c.t_id}}}",
+            sentence:
+                "6: targets.T.drain_first: children can only follow a rule of max_age and expires_at by own columns; "
+                + "accepted: that"
+        ),
+        Refusal(
+            lines: "table: t\nkey: id\nexpires_at: x\ndrain_first: {c: {key: id, joins: {u: u.id = c.u_id}}}",
+            sentence: "6: targets.T.drain_first.c: the child c is not joined to t; "
+                + "accepted: joins that lead from c to it"
+        ),
+        Refusal(
+            lines: "table: t\nkey: id\nexpires_at: x\ndefer: [a b]",
+            sentence: "6: targets.T.defer: \"a b\" is not a name; accepted: \(name)"
+        ),
+        Refusal(
             lines: "table: t\nkey: id\nkeep_newest: {count: -1, per: a, order: b}",
             sentence: "5: targets.T.keep_newest.count: \"-1\" is negative; accepted: \(count)"
         ),

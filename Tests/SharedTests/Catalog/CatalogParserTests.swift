@@ -112,6 +112,40 @@ import Testing
         #expect(targets == [odd])
     }
 
+    @Test func `children that are drained first take their parent's rule through a join`() throws {
+        let parent = try #require(
+            try Self.targets(
+                """
+                targets:
+                  Parent:
+                    schema: s
+                    table: parents
+                    key: id
+                    max_age: {column: deleted_at, age: ${AGE:-30d}}
+                    defer: [a_fkey, b_fkey]
+                    drain_first:
+                      children: {key: [a, b], joins: {parents: parents.id = children.parent_id}}
+                """
+            ).first
+        )
+        #expect(parent.deferred == ["a_fkey", "b_fkey"])
+        let join = Join.Equality(left: Column(table: "parents", name: "id"), right: Column(name: "parent_id"))
+        let child = Target(
+            name: "Parent.children",
+            schema: "s",
+            table: "children",
+            key: ["a", "b"],
+            joins: [Join(table: "parents", conditions: [join])],
+            rule: Rule(
+                maxAge: Rule.MaxAge(
+                    column: Column(table: "parents", name: "deleted_at"),
+                    age: .variable("AGE", otherwise: "30d")
+                )
+            )
+        )
+        #expect(parent.drainFirst == [child])
+    }
+
     @Test(arguments: ["", "targets:\n", "targets: {}\n", "vacuum: off\n"])
     func `a file without targets has none`(_ yaml: String) throws {
         #expect(try Self.targets(yaml).isEmpty)

@@ -92,6 +92,19 @@ import Testing
         }
     }
 
+    @Test func `who cancels the parent cancels what it waits for`() async throws {
+        try await withTestBed(targets: Self.target) { bed in
+            for statement in Self.tables { try await bed.run(statement) }
+            let record = try await bed.start()
+            try await bed.services.runControl(bed.queue).cancel(record.run, bed.connection)
+            try await bed.work()
+            for run in record.after + [record.run] {
+                #expect(try await bed.outcome(of: run).ledgerState == "cancelled")
+            }
+            #expect(try await bed.int("SELECT count(*) FROM records") == 10_000)
+        }
+    }
+
     @Test func `a child that fails does not hold the parent up for ever`() async throws {
         try await withTestBed(targets: Self.target) { bed in
             for statement in Self.tables { try await bed.run(statement) }
