@@ -57,6 +57,7 @@ struct StrategyChooser: Sendable {
                 ? "no index starts with the key" : nil
         case .group:
             guard !self.resolved.group.isEmpty else { return "the rule has no keep_newest" }
+            guard self.estimate.keep > 0 else { return "keep_newest keeps nothing, so that there are no pivots" }
             switch PivotQuery(self.resolved, terms: Self.anyTerms, namespace: "").method {
             case .skipScan, .joinedLookup: return nil
             default:
