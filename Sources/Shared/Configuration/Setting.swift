@@ -49,7 +49,8 @@ package struct Setting: Sendable {
         self.key = key
         self.variable = Self.variable(for: key)
         self.accepted = "\(kind.accepted), or none"
-        self.defaultText = EbbConfiguration()[keyPath: property].map(kind.format).joined(separator: ",")
+        let defaults = EbbConfiguration()[keyPath: property].map(kind.format)
+        self.defaultText = defaults.isEmpty ? "none" : defaults.joined(separator: ",")
         self.purpose = purpose
         self.isList = true
         self.isSecret = false

@@ -23,11 +23,11 @@ struct StrategyChooser: Sendable {
         }
         // An id range reads every row like a block range does, and needs an index for it: it is for tables whose rows
         // have no usable TID.
-        let possible = Strategy.allCases.filter {
-            $0 != .key && (obstacles[$0] ?? nil) == nil && ($0 != .idRange || obstacles[.block] != .some(nil))
+        let possible = Strategy.choices.filter {
+            (obstacles[$0] ?? nil) == nil && ($0 != .idRange || obstacles[.block] != .some(nil))
         }
         guard let best = possible.min(by: { self.cost($0) < self.cost($1) }) else {
-            let reasons = Strategy.allCases.compactMap { strategy in
+            let reasons = Strategy.choices.compactMap { strategy in
                 (obstacles[strategy] ?? nil).map { "\(strategy.rawValue): \($0)" }
             }
             throw PlanningError(

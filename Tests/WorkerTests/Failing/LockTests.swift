@@ -9,7 +9,7 @@ import Testing
     /// Attempts that take so long that the test would not end if one were used.
     private static let settings = Poison.settings("attempts: 8, backoff: 1h, max_backoff: 1h, lock_timeout: 50ms")
 
-    @Test(arguments: Strategy.allCases)
+    @Test(arguments: Strategy.choices)
     func `rows that somebody holds are left to verification, the others go at once`(_ strategy: Strategy) async throws {
         try await withTestBed(targets: Poison.target(strategy), settings: Self.settings) { bed in
             try await bed.createEvents(1_000)

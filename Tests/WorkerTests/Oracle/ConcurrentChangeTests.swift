@@ -26,7 +26,7 @@ import Testing
         """,
     ]
 
-    @Test(arguments: Strategy.allCases)
+    @Test(arguments: Strategy.choices)
     func `what is expired all through goes, what never is stays`(_ strategy: Strategy) async throws {
         let target = """
               Target: {table: events, key: id, max_age: {column: created_at, age: 3d}, \
