@@ -98,6 +98,7 @@ let package = Package(
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
+            resources: [.embedInCode("Distr/SQL")],
             swiftSettings: strict
         ),
     ]

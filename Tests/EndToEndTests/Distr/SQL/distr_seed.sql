@@ -7,6 +7,7 @@
 --   organizations integer    each with 2 targets, 4 deployments, 12 revisions, 2 customers, applications, artifacts, an alert …
 --   statuses, metrics, disks, logs, target_logs, states, notifications integer
 --   log_groups integer       (deployment, resource) pairs that logs are spread over
+--   keep integer            the number of log records per group that the oracle expects to stay
 -- Of ten organizations one was deleted over 30 days ago, one recently. Every statement ends at the end of a line.
 CREATE FUNCTION seed_id(kind text, number bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$ SELECT md5(kind || number::text)::uuid $$;
 CREATE FUNCTION seed_share(number bigint) RETURNS float8 LANGUAGE sql IMMUTABLE AS $$ SELECT (number * 2654435761 % 4294967296) / 4294967296.0 $$;
