@@ -113,8 +113,9 @@ struct RuleSQL: Sendable {
 
     /// That the row belongs to the pivot's group.
     ///
-    /// A NULL group is one group: arrays compare NULL elements as equal, and unlike `IS NOT DISTINCT FROM` they can be
-    /// hashed.
+    /// A NULL group is one group. `IS NOT DISTINCT FROM` would say so, but it cannot be hashed: a value of the type takes the
+    /// place of NULL, and the rows that are found by it are compared again. Types without such a value are compared as arrays,
+    /// whose elements may be NULL, in twice the time: 81 ms instead of 48 ms for 53,000 rows.
     func sameGroup(open: Bool) -> [String] {
         if open, self.resolved.groupIndex != nil, !self.resolved.group.allSatisfy(\.facts.isNotNull) {
             return [self.sameGroupByIndex()]
@@ -123,6 +124,15 @@ struct RuleSQL: Sendable {
             let value = self.groupValue(position, open: open)
             let pivot = "\(Self.pivot).g\(position + 1)"
             if self.resolved.group[position].facts.isNotNull { return ["\(value) = \(pivot)"] }
+            if let filler = self.resolved.group[position].facts.filler {
+                let plain = self.groupValue(position, open: true)
+                return [
+                    // Twice the column: no index is on that.
+                    "COALESCE(\(plain), \(plain), \(filler)) = COALESCE(\(pivot), \(filler))",
+                    // Not `=`, which would be hashed, too.
+                    "(\(plain) IS NULL) IS NOT DISTINCT FROM (\(pivot) IS NULL)",
+                ]
+            }
             // The second condition is for columns that are arrays: there ARRAY[NULL] equals ARRAY['{}'].
             return ["ARRAY[\(value)] = ARRAY[\(pivot)]", "(\(value) IS NULL) = (\(pivot) IS NULL)"]
         }

@@ -66,6 +66,17 @@ package struct ColumnFacts: Sendable, Equatable {
     }
 
     package var isInteger: Bool { ["smallint", "integer", "bigint"].contains(self.type) }
+
+    /// A value of the type, as SQL, that can take the place of NULL where values are hashed; nil for types without a simple one.
+    var filler: String? {
+        switch self.type {
+        case "text", "character varying": "''"
+        case let type where type.hasPrefix("character varying("): "''"
+        case "uuid": "'00000000-0000-0000-0000-000000000000'"
+        case "boolean": "false"
+        default: self.isInteger ? "0" : nil
+        }
+    }
 }
 
 /// One index.

@@ -55,8 +55,9 @@ package struct Queue: Sendable {
         }
     }
 
-    /// DESIGN 3.3 for the first; the second is some seconds of work, enough to learn how long a batch takes.
-    package static let ahead = (most: 4_096, unmeasured: 64)
+    /// DESIGN 3.3 for the first; the second is a few seconds of work for one worker, enough to learn how long a batch takes:
+    /// whatever is cut by the guess alone keeps its size, and pays for its pivots as often.
+    package static let ahead = (most: 4_096, unmeasured: 16)
 
     /// What a poll found.
     package struct Work: Sendable {

@@ -22,13 +22,17 @@ extension StepRunner {
         while true {
             var chunk: PlannedChunk?
             if var cursor = current {
+                var limit = Self.chunk
                 if context.record.batchRows == nil {
+                    let measured = Self.measured(fields, cursor)
                     cursor.sizing = cursor.sizing.next(
-                        measured: Self.measured(fields, cursor),
+                        measured: measured,
                         target: self.configuration.batches.duration
                     )
+                    // As few as possible by the cost model's guess.
+                    if measured == nil { limit = Queue.ahead.unmeasured }
                 }
-                chunk = try await planner.next(cursor, limit: Self.chunk)
+                chunk = try await planner.next(cursor, limit: limit)
             }
             let batches = (chunk?.batches ?? []).enumerated().map { position, batch in
                 (id: "\(generation).\((current?.sequence ?? 1) + position)", batch: batch)
