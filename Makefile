@@ -26,8 +26,9 @@ build:  ## debug build of everything
 release:  ## optimised producer and worker in .build/release
 	@deploy/install && swift build -c release --product producer && swift build -c release --product worker
 
-bench:  ## compare with a plain DELETE (ROWS=5000000 PAIRS=3 by default; see Benchmarks/README.md)
+bench:  ## compare with a plain DELETE, and with Distr's own statements (see Benchmarks/README.md)
 	@Benchmarks/deletion
+	@Benchmarks/distr
 
 clean:  ## remove what was built
 	rm -rf .build

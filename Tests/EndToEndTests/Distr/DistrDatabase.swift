@@ -125,7 +125,8 @@ extension Sandbox {
 
     /// All runs of the ledger: target, rows and cascaded rows.
     func distrRuns() async throws -> [(target: String, rows: Int, cascaded: Int)] {
-        try await self.postgres.query("SELECT target, rows, cascaded FROM \(self.namespace).run ORDER BY created_at").rows
+        try await self.postgres.query("SELECT target, rows, cascaded FROM \(self.namespace).run ORDER BY created_at")
+            .rows
             .map { ($0[0] ?? "", $0.int(1) ?? -1, $0.int(2) ?? -1) }
     }
 

@@ -69,7 +69,8 @@ import Testing
         (target: "DeploymentLogRecord", knob: "LOG_RECORD_ENTRIES_MAX_COUNT"),
         (target: "DeploymentTargetLogRecord", knob: "LOG_RECORD_ENTRIES_MAX_COUNT"),
     ])
-    func `a target whose variable is not set is off and says which`(_ test: (target: String, knob: String)) async throws {
+    func `a target whose variable is not set is off and says which`(_ test: (target: String, knob: String)) async throws
+    {
         try await withSandbox("presets: [distr]\n") { sandbox in
             let enqueue = try await sandbox.producer("enqueue", test.target)
             #expect(enqueue.status == .exited(2))

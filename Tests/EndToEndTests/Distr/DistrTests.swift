@@ -95,7 +95,8 @@ import Testing
             let runs = try await distr.distrRuns()
             func lost(_ table: String) -> Int { (before[table] ?? 0) - (after[table] ?? 0) }
             let children = [
-                "deploymentrevisionstatus", "deploymenttargetmetrics", "deploymentlogrecord", "deploymenttargetlogrecord",
+                "deploymentrevisionstatus", "deploymenttargetmetrics", "deploymentlogrecord",
+                "deploymenttargetlogrecord",
             ]
             for child in children {
                 #expect(lost(child) > 0)
@@ -138,7 +139,8 @@ import Testing
     private static func withoutNotifications(_ oracle: [UInt8]) -> [UInt8] {
         let statements = String(decoding: oracle, as: UTF8.self).split(separator: ";\n")
         return Array(
-            statements.filter { !$0.contains("CREATE TABLE survivors.notificationrecord") }.joined(separator: ";\n").utf8
+            statements.filter { !$0.contains("CREATE TABLE survivors.notificationrecord") }.joined(separator: ";\n")
+                .utf8
         )
     }
 
@@ -150,7 +152,9 @@ import Testing
             let status = try await distr.clean(Case.statuses.target)
             try await distr.expectPrediction()
             #expect(status.state == "finished")
-            #expect(status.rows.cascaded == before - (try await distr.number("SELECT count(*) FROM notificationrecord")))
+            #expect(
+                status.rows.cascaded == before - (try await distr.number("SELECT count(*) FROM notificationrecord"))
+            )
             #expect(status.rows.cascaded > 0)
         }
     }
