@@ -7,11 +7,19 @@ package struct RunStarter: Sendable {
     let ledger: Ledger
     let queue: Queue
     let configuration: EbbConfiguration
+    /// Told what an operator should look into, one sentence each, of a run that begins all the same.
+    let warn: @Sendable (String) -> Void
 
-    package init(ledger: Ledger, queue: Queue, configuration: EbbConfiguration) {
+    package init(
+        ledger: Ledger,
+        queue: Queue,
+        configuration: EbbConfiguration,
+        warn: @escaping @Sendable (String) -> Void = { _ in }
+    ) {
         self.ledger = ledger
         self.queue = queue
         self.configuration = configuration
+        self.warn = warn
     }
 
     /// Creates a run of a target, or finds the one that is not over yet.
@@ -39,6 +47,15 @@ package struct RunStarter: Sendable {
             fixedRows: batchRows,
             connection
         )
+        do {
+            try plan.checkReferences(most: self.configuration.foreignKeys.most)
+        } catch {
+            // A run that is under way is not judged again.
+            let schema = plan.resolved.facts.schema
+            guard try await self.ledger.hasUnfinished(target: target.name, schema: schema, connection) else {
+                throw error
+            }
+        }
         // A target that cannot be planned leaves nothing behind, not even the ledger.
         try await self.ledger.setup(connection)
         try await self.queue.setup()
@@ -69,6 +86,9 @@ package struct RunStarter: Sendable {
         }
         do {
             if isNew {
+                for warning in try await TimeZoneDefaults.read(connection).warnings(plan.resolved) {
+                    self.warn(warning)
+                }
                 try await self.queue.create(record, generation: 1)
             } else {
                 try await self.restore(record, connection)
