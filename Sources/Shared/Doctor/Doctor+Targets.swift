@@ -13,9 +13,27 @@ extension Doctor {
         } catch {
             return [Finding(.problem, "target", target: target.name, "\(error)")]
         }
+        if let missing = await self.missingPreset(target, connection) { return [missing] }
         var findings = await self.table(target, knobs, connection)
         for child in target.drainFirst { findings += await self.table(child, knobs, connection) }
         return findings
+    }
+
+    /// A finding when a shipped target's table is not there: presets are on by default, also where another product's
+    /// database is cleaned.
+    private func missingPreset(_ target: Target, _ connection: PostgresConnection) async -> Finding? {
+        guard !self.services.catalog.isOperators(target.name, self.services.configuration) else { return nil }
+        let name = target.schema.map { SQLText.quoted($0, target.table) } ?? SQLText.quoted(target.table)
+        do {
+            guard try await self.rows("SELECT to_regclass($1) IS NULL", [name], connection).first?.bool(0) == true
+            else { return nil }
+        } catch { return Finding(.problem, "target", target: target.name, "its table could not be looked for: \(error)") }
+        return Finding(
+            .warning,
+            "target",
+            target: target.name,
+            "there is no table \(name) in this database; without the product that has it, take the preset out of presets"
+        )
     }
 
     private func table(_ target: Target, _ knobs: KnobValues, _ connection: PostgresConnection) async -> [Finding] {
