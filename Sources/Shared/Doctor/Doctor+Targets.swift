@@ -27,7 +27,9 @@ extension Doctor {
         do {
             guard try await self.rows("SELECT to_regclass($1) IS NULL", [name], connection).first?.bool(0) == true
             else { return nil }
-        } catch { return Finding(.problem, "target", target: target.name, "its table could not be looked for: \(error)") }
+        } catch {
+            return Finding(.problem, "target", target: target.name, "its table could not be looked for: \(error)")
+        }
         return Finding(
             .warning,
             "target",
@@ -158,6 +160,9 @@ extension Doctor {
 
     // MARK: Foreign keys
 
+    /// Microseconds that a missing index may cost a run before it is worth a warning.
+    private static let felt = 1_000_000.0
+
     private func foreignKeys(
         _ target: Target,
         _ knobs: KnobValues,
@@ -182,13 +187,15 @@ extension Doctor {
         let decisive = Set(plan.references.slow.map(\.reference.constraint))
         return slow.map { key in
             let isProblem = isRefused && decisive.contains(key.reference.constraint)
+            let level: Finding.Level = key.avoidable >= Self.felt ? .warning : .ok
             let duration = Duration.microseconds(Int64(min(key.avoidable, 1e15))).rounded
             return Finding(
-                isProblem ? .problem : .warning,
+                isProblem ? .problem : level,
                 "foreign_keys",
                 target: target.name,
                 "\(key.reference.slowness), which makes a run of about \(plan.estimatedRows) rows about \(duration) longer"
-                    + (isProblem ? "; foreign_keys.most refuses it" : ""),
+                    + (isProblem
+                        ? "; foreign_keys.most refuses it" : level == .ok ? "; nothing to worry about yet" : ""),
                 fix: key.reference.createIndex
             )
         }

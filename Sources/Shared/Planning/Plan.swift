@@ -109,7 +109,7 @@ extension Estimate {
         } else if let condition = resolved.target.rule.where {
             conditions.append("(\(condition)\n)")
         }
-        conditions += rule.unreferenced(row: alias)
+        conditions += rule.unreferenced(row: alias, open: true)
         var rows = facts.rows
         if !conditions.isEmpty {
             let table = tables.joined(separator: ", ")

@@ -13,13 +13,15 @@ extension RuleSQL {
     ///   from becoming a join.
     ///
     /// - `row`: the alias of the target's table.
-    func unreferenced(row: String = Self.row) -> [String] {
+    /// - `open`: whether the row's columns are written so that statistics, and indexes, apply.
+    func unreferenced(row: String = Self.row, open: Bool = false) -> [String] {
         self.resolved.guards.enumerated().map { position, key in
             let alias = Self.guardian(position)
             let same = zip(key.columns, key.parentColumns).map { own, referenced in
-                "\(self.plain(own, of: alias)) = \(self.closed(referenced, of: row))"
+                let column = open ? self.plain(referenced, of: row) : self.closed(referenced, of: row)
+                return "\(self.plain(own, of: alias)) = \(column)"
             }
-            let fence = key.isIndexed && key.rows > Self.hashedRows ? " OFFSET 0" : ""
+            let fence = !open && key.isIndexed && key.rows > Self.hashedRows ? " OFFSET 0" : ""
             return "NOT EXISTS (SELECT FROM \(key.name) AS \(alias) WHERE \(same.joined(separator: " AND "))\(fence))"
         }
     }
