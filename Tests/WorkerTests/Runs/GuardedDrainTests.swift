@@ -21,7 +21,8 @@ import Testing
                 "INSERT INTO children SELECT n, n % 2 + 1 FROM generate_series(1, 2000) AS n",
                 "CREATE INDEX ON children (parent)",
                 "CREATE TABLE toys (child bigint REFERENCES children ON DELETE CASCADE)",
-                "INSERT INTO toys SELECT n FROM generate_series(1, 2000) AS n", "ANALYZE"
+                "INSERT INTO toys SELECT n FROM generate_series(1, 2000) AS n",
+                "ANALYZE"
             )
             let error = await #expect(throws: PlanningError.self) { try await bed.start() }
             let sentence = error?.description ?? ""
