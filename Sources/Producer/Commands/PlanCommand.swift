@@ -11,6 +11,9 @@ struct PlanCommand: AsyncParsableCommand {
 
     @OptionGroup var options: RunOptions
 
+    @Flag(help: "Count the rows, and those that go by cascade, instead of estimating; reads the tables.")
+    var count = false
+
     @Flag(help: "Print one JSON document.")
     var json = false
 
@@ -22,18 +25,28 @@ struct PlanCommand: AsyncParsableCommand {
         var strategy: String
         var reason: String
         var estimatedRows: Int
+        /// With --count.
+        var countedRows: Int?
         var estimatedBatches: Int
         var predictedWALBytes: Int
         var referencingKeys: [String]
+        var foreignKeys: [ForeignKeyDocument]
+        /// What missing indexes add to the run.
+        var foreignKeysSeconds: Double
+        var cascade: [CascadeDocument]
+        var warnings: [String]
         var sql: String
         var explain: [String]
 
         private enum CodingKeys: String, CodingKey {
-            case target, table, rule, cutoff, strategy, reason, sql, explain
+            case target, table, rule, cutoff, strategy, reason, cascade, warnings, sql, explain
             case estimatedRows = "estimated_rows"
+            case countedRows = "counted_rows"
             case estimatedBatches = "estimated_batches"
             case predictedWALBytes = "predicted_wal_bytes"
             case referencingKeys = "referencing_keys"
+            case foreignKeys = "foreign_keys"
+            case foreignKeysSeconds = "foreign_keys_seconds"
         }
     }
 
@@ -69,6 +82,13 @@ struct PlanCommand: AsyncParsableCommand {
             fixedRows: self.options.batchRows ?? services.configuration.batches.rows,
             connection
         )
+        var warnings: [String] = []
+        do { try plan.checkReferences(most: services.configuration.foreignKeys.most) } catch {
+            warnings.append("a run would be refused: \(error)")
+        }
+        warnings += try await TimeZoneDefaults.read(connection).warnings(plan.resolved)
+        let count =
+            self.count ? try await plan.count(terms: terms, namespace: services.ledger.namespace, connection) : nil
         let preview = try await plan.preview(terms: terms, ledger: services.ledger, connection)
         return Document(
             target: target.name,
@@ -78,9 +98,14 @@ struct PlanCommand: AsyncParsableCommand {
             strategy: plan.choice.strategy.rawValue,
             reason: plan.choice.reason,
             estimatedRows: plan.estimatedRows,
+            countedRows: count?.rows,
             estimatedBatches: plan.estimatedBatches,
             predictedWALBytes: plan.predictedWAL,
-            referencingKeys: plan.resolved.facts.references.map { "\($0.table) (\($0.constraint))" },
+            referencingKeys: plan.resolved.facts.directReferences.map { "\($0.table) (\($0.constraint))" },
+            foreignKeys: plan.references.keys.map { ForeignKeyDocument($0) },
+            foreignKeysSeconds: plan.references.avoidable / .seconds(1),
+            cascade: plan.references.cascades.map { CascadeDocument($0, counted: count) },
+            warnings: warnings,
             sql: preview.sql,
             explain: preview.explain
         )
@@ -92,13 +117,19 @@ struct PlanCommand: AsyncParsableCommand {
             ["rule", plan.rule],
             ["cutoff", plan.cutoff ?? "none"],
             ["strategy", "\(plan.strategy): \(plan.reason)"],
-            ["rows", "about \(Output.number(plan.estimatedRows))"],
+            [
+                "rows",
+                plan.countedRows.map { "\(Output.number($0)), counted now" }
+                    ?? "about \(Output.number(plan.estimatedRows)), by statistics",
+            ],
             ["batches", "about \(Output.number(plan.estimatedBatches))"],
             ["WAL", "about \(Output.bytes(plan.predictedWALBytes))"],
         ]
-        if !plan.referencingKeys.isEmpty {
-            rows.append(["looked up per row", plan.referencingKeys.joined(separator: ", ")])
+        rows += plan.cascade.enumerated().map { position, cascade in
+            [position == 0 ? "by cascade" : "", cascade.words]
         }
+        rows += plan.foreignKeys.enumerated().map { position, key in [position == 0 ? "looked up" : "", key.words] }
+        rows += plan.warnings.map { ["warning", $0] }
         Output.table(rows)
         print("\nSQL of the first batch:\n\(plan.sql)\n\nEXPLAIN:")
         for line in plan.explain { print(line) }

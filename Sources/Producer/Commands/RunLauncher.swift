@@ -28,7 +28,9 @@ struct RunLauncher: Sendable {
             ledger: self.session.services.ledger,
             queue: self.session.queue,
             configuration: self.session.services.configuration
-        )
+        ) { [logger = self.session.services.logger] warning in
+            logger.log(.warning, "a run may not do what is wanted", [.target: "\(target.name)", .error: "\(warning)"])
+        }
         let rows = batchRows ?? self.session.services.configuration.batches.rows
         let (record, isNew) = try await starter.start(
             target,

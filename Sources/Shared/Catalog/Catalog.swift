@@ -51,6 +51,15 @@ package struct Catalog: Sendable {
         self.targets.lazy.flatMap { [$0] + $0.drainFirst }.first { $0.name == name }
     }
 
+    /// Whether a target is the operator's own, and not a preset's.
+    func isOperators(_ name: String, _ configuration: EbbConfiguration) -> Bool {
+        guard let file = configuration.file else { return false }
+        do { return try CatalogParser.targets(of: file).targets.contains { $0.target.name == name } } catch {
+            // The catalogue was made from this very file.
+            return true
+        }
+    }
+
     /// The target that an operator names; case counts.
     package func target(named name: String) throws(ConfigurationError) -> Target {
         if let target = self.targets.first(where: { $0.name == name }) { return target }

@@ -11,12 +11,15 @@ struct CatalogParser {
     }
 
     private static let keys = [
-        "schema", "table", "key", "joins", "max_age", "expires_at", "keep_newest", "where", "strategy", "defer",
+        "schema", "table", "key", "joins", "max_age", "expires_at", "keep_newest", "where", "protect", "strategy",
+        "defer",
         "drain_first",
     ]
     private static let removed = "removed"
     static let acceptedTarget = "a letter and then up to 62 letters, digits, underscores or hyphens"
     private static let acceptedKey = "the column, or the list of columns, that identifies a row"
+
+    private static let acceptedProtect = "the table, or the list of tables, whose rows keep those that they refer to"
 
     /// Reads the `targets` of the operator's file, and leaves the settings in it alone.
     static func targets(of file: ConfigurationFile) throws(ConfigurationError) -> Result {
@@ -71,12 +74,34 @@ struct CatalogParser {
             key: key,
             joins: joins,
             rule: try RuleParser(columns: columns).rule(fields),
+            protect: try Self.protect(fields["protect"], table: table),
             strategy: try Self.strategy(fields["strategy"]),
             deferred: try Self.names(fields["defer"], accepted: "the list of constraints to defer")
         )
         try Self.checkStrategy(of: target, fields["strategy"])
+        if let node = fields["drain_first"], !target.protect.isEmpty {
+            throw node.error(
+                "drain_first would delete children of rows that protect keeps; accepted: one of the two in a target"
+            )
+        }
         if let node = fields["drain_first"] { target.drainFirst = try DrainParser(parent: target).drains(node) }
         return target
+    }
+
+    /// `protect: [table, …]`; that they refer to the target's table is for the database to say.
+    private static func protect(_ node: ConfigurationNode?, table: String) throws(ConfigurationError) -> [String] {
+        guard let node else { return [] }
+        var names: [String] = []
+        for (text, item) in try node.texts(accepted: Self.acceptedProtect) {
+            let name = try item.parse(accepted: NameScanner.acceptedName, NameScanner.name)
+            guard name != table, !names.contains(name) else {
+                let problem = name == table ? "is the target's own table" : "is listed twice"
+                throw item.error("\"\(text)\" \(problem); accepted: \(Self.acceptedProtect)")
+            }
+            names.append(name)
+        }
+        guard !names.isEmpty else { throw node.error("the list is empty; accepted: \(Self.acceptedProtect)") }
+        return names
     }
 
     private static func strategy(_ node: ConfigurationNode?) throws(ConfigurationError) -> Strategy? {

@@ -33,6 +33,8 @@ extension Target {
         }
         if let condition = self.rule.where { parts += ["where", condition] }
         if !self.deferred.isEmpty { parts += ["defer"] + Self.list(self.deferred) }
+        // In any order the same; nothing at all without it, so that what was begun before Ebb knew it goes on.
+        if !self.protect.isEmpty { parts += ["protect"] + Self.list(self.protect.sorted()) }
         return parts.map { "\($0.utf8.count):\($0)" }.joined()
     }
 

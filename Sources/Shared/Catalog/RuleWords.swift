@@ -12,11 +12,12 @@ extension Target {
         if let expiresAt = rule.expiresAt { expired.append("past their \(expiresAt)") }
         if let condition = rule.where { expired.append("where \(condition)") }
         let words = expired.joined(separator: " and ")
-        guard let keepNewest = rule.keepNewest else { return words }
+        let unless = self.protect.isEmpty ? "" : ", unless \(self.protect.joined(separator: " or ")) refers to it"
+        guard let keepNewest = rule.keepNewest else { return words + unless }
         let count = Self.words(keepNewest.count, values?.keep.map { "\($0)" })
         let per = keepNewest.per.map(\.description).joined(separator: ", ")
         let newest = "the newest \(count) per \(per) (by \(keepNewest.order.joined(separator: ", ")))"
-        return expired.isEmpty ? "all but \(newest)" : "\(words), but never \(newest)"
+        return (expired.isEmpty ? "all but \(newest)" : "\(words), but never \(newest)") + unless
     }
 
     private static func words(_ knob: Knob, _ value: String?) -> String {

@@ -13,6 +13,8 @@ package struct Target: Sendable, Hashable {
     /// Tables that the rule's columns come from besides the target's own, in the order they were written.
     package var joins: [Join]
     package var rule: Rule
+    /// Tables whose rows keep those of the target that they refer to, by any of their foreign keys to it.
+    package var protect: [String]
     /// How to cut the table; nil lets the planner choose.
     package var strategy: Strategy?
     /// Constraints that each batch defers to its commit, by their names in the table's schema.
@@ -27,6 +29,7 @@ package struct Target: Sendable, Hashable {
         key: [String],
         joins: [Join] = [],
         rule: Rule,
+        protect: [String] = [],
         strategy: Strategy? = nil,
         deferred: [String] = [],
         drainFirst: [Target] = []
@@ -37,6 +40,7 @@ package struct Target: Sendable, Hashable {
         self.key = key
         self.joins = joins
         self.rule = rule
+        self.protect = protect
         self.strategy = strategy
         self.deferred = deferred
         self.drainFirst = drainFirst

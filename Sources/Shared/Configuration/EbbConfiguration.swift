@@ -19,6 +19,7 @@ package struct EbbConfiguration: Sendable {
     package var batches = Batches()
     /// Whether a run ends with a VACUUM of its table; without it the table keeps its dead rows until autovacuum comes.
     package var vacuum = true
+    package var foreignKeys = ForeignKeys()
     package var ledger = Ledger()
     package var dead = Dead()
     package var outages = Outages()
@@ -65,6 +66,12 @@ package struct EbbConfiguration: Sendable {
 
         /// After which a worker takes a silent connection for dead: the server has ended the batch by then.
         package var patience: Duration { self.lockTimeout + self.statementTimeout + self.idleTimeout }
+    }
+
+    package struct ForeignKeys: Sendable {
+        /// How much longer a run may take because foreign keys have no index; nil for any time: a minute is what an operator
+        /// would not notice, and beyond it the index is created faster than the rows are deleted.
+        package var most: Duration? = .seconds(60)
     }
 
     package struct Ledger: Sendable {

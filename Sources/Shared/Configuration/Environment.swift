@@ -1,4 +1,5 @@
 import Configuration
+import FoundationEssentials
 
 /// The process environment; nothing else in Ebb reads it.
 ///
@@ -6,14 +7,18 @@ import Configuration
 /// hand over secrets.
 package struct Environment: Sendable {
     private let provider: EnvironmentVariablesProvider
+    /// The names of all variables, in order.
+    let names: [String]
 
     /// An environment of exactly these variables, for tests.
     package init(_ variables: [String: String]) {
         self.provider = EnvironmentVariablesProvider(environmentVariables: variables)
+        self.names = variables.keys.sorted()
     }
 
     private init(provider: EnvironmentVariablesProvider) {
         self.provider = provider
+        self.names = ProcessInfo.processInfo.environment.keys.sorted()
     }
 
     /// The variables this process was started with.

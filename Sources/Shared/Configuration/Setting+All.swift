@@ -95,6 +95,12 @@ extension Setting {
         ),
         Setting("vacuum", \.vacuum, .onOff, "whether a run ends with a VACUUM of its table"),
         Setting(
+            "foreign_keys.most",
+            \.foreignKeys.most,
+            .duration(from: .milliseconds(1), to: .seconds(365 * 86_400), or: "off"),
+            "how much longer a run may take because foreign keys that point at its table have no index"
+        ),
+        Setting(
             "ledger.retention",
             \.ledger.retention,
             .duration(from: .seconds(3_600), to: .seconds(3_660 * 86_400)),

@@ -25,6 +25,18 @@ extension SettingKind where Value == Duration {
     }
 }
 
+extension SettingKind where Value == Duration? {
+    /// A duration within limits, or a word for none.
+    static func duration(from least: Duration, to most: Duration, or word: String) -> SettingKind {
+        let duration = SettingKind<Duration>.duration(from: least, to: most)
+        return SettingKind(
+            accepted: "\(duration.accepted), or \(word)",
+            parse: { (text) throws(RejectedValue) in text == word ? nil : try duration.parse(text) },
+            format: { $0.map(DurationText.format) ?? word }
+        )
+    }
+}
+
 extension SettingKind where Value == Int {
     /// A whole number within limits.
     static func number(_ limits: ClosedRange<Int>) -> SettingKind {

@@ -98,6 +98,19 @@ extension Ledger {
         ).rows.first.map { try RunRecord($0) }
     }
 
+    /// Whether a target has an unfinished run in a schema; asks a ledger of any version, or none, and writes nothing.
+    func hasUnfinished(target: String, schema: String, _ connection: PostgresConnection) async throws -> Bool {
+        guard try await self.version(connection) > 0 else { return false }
+        let result = try await connection.query(
+            """
+            SELECT EXISTS (SELECT FROM \(self.table("run"))
+                           WHERE target = $1 AND schema_name = $2 AND finished_at IS NULL)
+            """,
+            [target, schema]
+        )
+        return result.rows.first?.bool(0) == true
+    }
+
     /// A run by its id; nil when this database has no such run.
     package func run(_ run: String, _ connection: PostgresConnection) async throws -> RunRecord? {
         try await connection.query("SELECT \(RunRecord.columns) FROM \(self.table("run")) WHERE run = $1", [run])

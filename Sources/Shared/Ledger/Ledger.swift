@@ -96,6 +96,9 @@ package struct Ledger: Sendable {
         )
     }
 
+    /// The version that this Ebb makes.
+    package static var newestVersion: Int { Self.migrations.count }
+
     private static let migrations = [
         PackageResources.v001_ledger_sql, PackageResources.v002_under_fire_sql, PackageResources.v003_after_sql,
     ]

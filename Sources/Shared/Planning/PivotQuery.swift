@@ -25,11 +25,19 @@ package struct PivotQuery: Sendable {
     let namespace: String
     package let method: Method
 
-    package init(_ resolved: ResolvedTarget, terms: RunTerms, namespace: String, refining generation: Int? = nil) {
+    /// - `isExact`: whether the whole table is read where a sample would do.
+    package init(
+        _ resolved: ResolvedTarget,
+        terms: RunTerms,
+        namespace: String,
+        refining generation: Int? = nil,
+        isExact: Bool = false
+    ) {
         self.resolved = resolved
         self.terms = terms
         self.namespace = namespace
-        let method = Self.method(for: resolved)
+        let found = Self.method(for: resolved)
+        let method = isExact && !found.isExact ? Method.sample(percent: 100) : found
         // What an index finds is found as quickly again.
         self.method = method == .skipScan ? method : generation.map { .refine(generation: $0) } ?? method
     }

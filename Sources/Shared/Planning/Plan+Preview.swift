@@ -17,8 +17,7 @@ extension Plan {
     ) async throws -> Preview {
         let statements = RangeStatement(self.resolved, terms: terms, namespace: ledger.namespace, generation: 1)
         let range = try await self.firstRange(statements, connection)
-        let statement = statements.delete(range)
-        var explained = statement
+        var explained = statements.delete(range)
         if try await ledger.version(connection) == 0, terms.keepsNewest {
             var sql = SQLText()
             let query = PivotQuery(self.resolved, terms: terms, namespace: ledger.namespace).text(&sql)
@@ -30,7 +29,8 @@ extension Plan {
             try connection.run(pins.sql, pins.parameters)
             return try connection.run("EXPLAIN \(explain.sql)", explain.parameters).rows.compactMap { $0[0] }
         }
-        return Preview(sql: statement.sql, explain: lines)
+        let batch = statements.batch(range, skippingLocked: false).map(\.sql)
+        return Preview(sql: batch.joined(separator: ";\n\n"), explain: lines)
     }
 
     private func firstRange(_ statements: RangeStatement, _ connection: PostgresConnection) async throws -> BatchRange {

@@ -26,6 +26,18 @@ package struct Plan: Sendable {
         return Int(self.estimate.rows * CostModel.walPerRow + scattered * CostModel.walPerBlock)
     }
 
+    /// What the foreign keys cost, and what goes by cascade.
+    package var references: ReferenceCosts { self.estimate.references }
+
+    /// Makes sure that lookups of foreign keys without an index do not cost a run more than it may.
+    ///
+    /// - `most`: what they may cost; nil for no limit.
+    /// - Throws: `PlanningError` that names the keys and the indexes to create.
+    package func checkReferences(most: Duration?) throws(PlanningError) {
+        let refusal = self.references.refusal(self.resolved.target, rows: self.estimate.rows, most: most)
+        if let refusal { throw PlanningError(refusal) }
+    }
+
     /// Reads the table's facts and decides; writes nothing.
     ///
     /// - `terms`: a run's, or those that a run would have now.
@@ -97,6 +109,7 @@ extension Estimate {
         } else if let condition = resolved.target.rule.where {
             conditions.append("(\(condition)\n)")
         }
+        conditions += rule.unreferenced(row: alias, open: true)
         var rows = facts.rows
         if !conditions.isEmpty {
             let table = tables.joined(separator: ", ")
@@ -113,7 +126,7 @@ extension Estimate {
             rows: rows,
             blocks: Double(facts.blocks),
             total: facts.rows,
-            references: facts.references.count,
+            references: ReferenceCosts(resolved, rows: rows),
             groups: groups,
             keep: keep
         )
@@ -131,8 +144,13 @@ extension Estimate {
             var plan: Node
             private enum CodingKeys: String, CodingKey { case plan = "Plan" }
         }
-        let result = try await connection.query(statement.sql, statement.parameters)
-        let text = result.rows.compactMap { $0[0] }.joined(separator: "\n")
+        let settings = TransactionSettings.readingFacts.statement()
+        let rows = try await connection.transaction(readOnly: true) { connection in
+            // An operator's condition is read in UTC here, too.
+            _ = try connection.run(settings.sql, settings.parameters)
+            return try connection.run(statement.sql, statement.parameters).rows
+        }
+        let text = rows.compactMap { $0[0] }.joined(separator: "\n")
         return try JSONDecoder().decode([Explained].self, from: Data(text.utf8)).first?.plan.rows ?? 0
     }
 }

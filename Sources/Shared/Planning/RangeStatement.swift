@@ -52,6 +52,65 @@ package struct RangeStatement: Sendable {
         )
     }
 
+    /// What a batch runs to delete the expired rows of a range, in this order; the last one's count is the batch's.
+    ///
+    /// With `protect`, rows are locked first and deleted by a statement of its own. In one statement, a row whose first
+    /// referring row is being inserted would be waited for and then deleted, and the new row with it by cascade: its snapshot is
+    /// older than the insert's commit, and a lock of a foreign key's check does not make PostgreSQL look at the conditions
+    /// again. Behind the lock, a new snapshot sees all that was inserted before, and nothing can be inserted any more.
+    ///
+    /// - `skippingLocked`: whether rows that somebody else has locked are left out; takes the privilege to update, as
+    ///   `protect` does.
+    package func batch(_ range: BatchRange, skippingLocked: Bool) -> [PostgresStatement] {
+        if !self.resolved.guards.isEmpty {
+            return [self.lock(range, skippingLocked: skippingLocked), self.deleteLocked(range)]
+        }
+        return [skippingLocked ? self.deleteUnlocked(range) : self.delete(range)]
+    }
+
+    /// Locks the expired rows of a range against everybody, in one order for all.
+    private func lock(_ range: BatchRange, skippingLocked: Bool) -> PostgresStatement {
+        var sql = SQLText()
+        let (with, from, conditions) = self.parts(range, pivots: nil, &sql)
+        let row = RuleSQL.row
+        let tables = ["\(self.resolved.facts.name) AS \(row)"] + from
+        return sql.statement(
+            """
+            \(with.isEmpty ? "WITH " : with.dropLast() + ", ")ebb_locked AS MATERIALIZED (
+              SELECT FROM \(tables.joined(separator: ", "))
+              WHERE \(conditions.joined(separator: " AND "))
+              ORDER BY \(row).tableoid, \(row).ctid FOR UPDATE OF \(row)\(skippingLocked ? " SKIP LOCKED" : ""))
+            SELECT count(*) FROM ebb_locked
+            """
+        )
+    }
+
+    /// Deletes the expired rows of a range that this transaction has locked: nothing that came in between is among them.
+    private func deleteLocked(_ range: BatchRange) -> PostgresStatement {
+        let delete = self.delete(range)
+        let own = "\(RuleSQL.row).xmax = (SELECT pg_current_xact_id()::xid)"
+        return PostgresStatement(delete.sql + "\n  AND " + own, delete.parameters)
+    }
+
+    /// `WITH RECURSIVE … name AS MATERIALIZED (…)`: all expired rows of the table, with the pivots that they would have now.
+    ///
+    /// - `output`: what is selected of each.
+    func expired(_ output: String, as name: String, _ sql: inout SQLText) -> String {
+        var pivots: String?
+        if self.terms.keepsNewest {
+            let query = PivotQuery(self.resolved, terms: self.terms, namespace: self.namespace, isExact: true)
+            pivots = query.text(&sql)
+        }
+        let (with, from, conditions) = self.parts(.idRange(from: nil, to: nil), pivots: pivots, &sql)
+        let tables = ["\(self.resolved.facts.name) AS \(RuleSQL.row)"] + from
+        let common = with.isEmpty ? "" : with.dropFirst("WITH ".count).dropLast() + ",\n"
+        return """
+            WITH RECURSIVE \(common)\(name) AS MATERIALIZED (
+              SELECT \(output) FROM \(tables.joined(separator: ", "))
+              WHERE \((conditions + ["true"]).joined(separator: " AND ")))
+            """
+    }
+
     /// Defers the constraints that the target names to the commit; nil for none.
     package var deferral: PostgresStatement? {
         let names = self.resolved.target.deferred.map { SQLText.quoted(self.resolved.facts.schema, $0) }

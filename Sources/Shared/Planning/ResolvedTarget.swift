@@ -12,6 +12,8 @@ package struct ResolvedTarget: Sendable {
     package let group: [GroupColumn]
     /// The columns of `keep_newest.order`; empty without that rule.
     package let order: [ColumnFacts]
+    /// The foreign keys by which `protect` keeps rows.
+    package let guards: [ReferenceFacts]
 
     /// A column that rows are grouped by.
     package struct GroupColumn: Sendable, Equatable {
@@ -63,10 +65,13 @@ package struct ResolvedTarget: Sendable {
                     + "name the columns of its primary key or of a unique index without a predicate"
             )
         }
-        if let reference = facts.references.first(where: \.isOwnCascade) {
+        if let reference = facts.references.first(where: { $0.oid == facts.oid && $0.action == .cascade }) {
+            let parent =
+                reference.parent == facts.oid
+                ? "the table itself" : "\(reference.parentName), which loses rows with it,"
             throw PlanningError(
                 "target \(target.name): deleting a row of \(facts.name) deletes others of it, expired or not, because "
-                    + "\(reference.constraint) refers to the table itself with ON DELETE CASCADE; make it NO ACTION first"
+                    + "\(reference.constraint) refers to \(parent) with ON DELETE CASCADE; make it NO ACTION first"
             )
         }
         // Uniqueness does not hold for NULLs, and no lookup finds them.
@@ -95,6 +100,29 @@ package struct ResolvedTarget: Sendable {
         var order: [ColumnFacts] = []
         for name in target.rule.keepNewest?.order ?? [] { order.append(try own(name)) }
         self.order = order
+        self.guards = try Self.guards(of: target, facts)
+    }
+
+    private static func guards(of target: Target, _ facts: TableFacts) throws(PlanningError) -> [ReferenceFacts] {
+        var guards: [ReferenceFacts] = []
+        for name in target.protect {
+            let keys = facts.directReferences.filter { $0.table == name }
+            guard !keys.isEmpty else {
+                let known = Set(facts.directReferences.map(\.table)).sorted()
+                throw PlanningError(
+                    "target \(target.name): protect names \(SQLText.quoted(name)), which has no foreign key to \(facts.name); "
+                        + (known.isEmpty ? "no table has one" : "accepted: \(known.joined(separator: ", "))")
+                )
+            }
+            if let hidden = keys.first(where: \.isFiltered) {
+                throw PlanningError(
+                    "target \(target.name): row security hides rows of \(hidden.name) from this role, so that protect cannot see "
+                        + "what they refer to; give the role BYPASSRLS, or a policy that shows it every row"
+                )
+            }
+            guards += keys
+        }
+        return guards
     }
 
     /// The time column whose ranges can be windows; see `Rule.timeColumn`.

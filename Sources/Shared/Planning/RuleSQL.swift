@@ -25,7 +25,7 @@ struct RuleSQL: Sendable {
         "COALESCE(\(self.plain(column, of: alias)), \(self.plain(column, of: alias)))"
     }
 
-    /// The conditions on the row alone: age, expiry, `where`.
+    /// The conditions on the row alone: age, expiry, `where`, `protect`.
     ///
     /// NULL times fail them.
     func rowConditions(_ sql: inout SQLText) -> [String] {
@@ -40,7 +40,7 @@ struct RuleSQL: Sendable {
             conditions += self.resolved.order.filter { !$0.isNotNull }.map { "\(self.plain($0.name)) IS NOT NULL" }
         }
         if let condition = self.condition(on: Self.row) { conditions.append(condition) }
-        return conditions
+        return conditions + self.unreferenced()
     }
 
     /// The operator's `where`; nil without one.

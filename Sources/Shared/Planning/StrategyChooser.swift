@@ -58,6 +58,9 @@ struct StrategyChooser: Sendable {
         case .group:
             guard !self.resolved.group.isEmpty else { return "the rule has no keep_newest" }
             guard self.estimate.keep > 0 else { return "keep_newest keeps nothing, so that there are no pivots" }
+            if let key = self.resolved.guards.first(where: { !$0.isIndexed }) {
+                return "protect would search all of \(key.name) for each row, since \(key.constraint) has no index"
+            }
             switch PivotQuery(self.resolved, terms: Self.anyTerms, namespace: "").method {
             case .skipScan, .joinedLookup: return nil
             default:

@@ -3,20 +3,30 @@ package import PostgresClient
 extension TableFacts {
     /// Reads the facts about a target's table and the tables it joins.
     ///
+    /// In one transaction with time limits: sizes are read under a lock, which somebody else may hold against it.
+    ///
     /// - Throws: `PlanningError` when a table is missing; `PostgresError`.
     package static func read(_ target: Target, from connection: PostgresConnection) async throws -> TableFacts {
-        let relation = try await self.relation(target.table, schema: target.schema, of: target, from: connection)
-        let columns = try await self.columns(of: relation.oid, from: connection)
-        let indexes = try await self.indexes(of: relation.oid, from: connection)
+        let settings = TransactionSettings.readingFacts.statement()
+        return try await connection.transaction(readOnly: true) { connection in
+            _ = try connection.run(settings.sql, settings.parameters)
+            return try self.read(target, connection)
+        }
+    }
+
+    private static func read(_ target: Target, _ connection: isolated PostgresConnection) throws -> TableFacts {
+        let relation = try self.relation(target.table, schema: target.schema, of: target, from: connection)
+        let columns = try self.columns(of: relation.oid, from: connection)
+        let indexes = try self.indexes(of: relation.oid, from: connection)
         var joined: [JoinedFacts] = []
         for join in target.joins {
-            let other = try await self.relation(join.table, schema: relation.schema, of: target, from: connection)
+            let other = try self.relation(join.table, schema: relation.schema, of: target, from: connection)
             joined.append(
                 JoinedFacts(
                     schema: other.schema,
                     table: join.table,
-                    columns: try await self.columns(of: other.oid, from: connection),
-                    indexes: try await self.indexes(of: other.oid, from: connection)
+                    columns: try self.columns(of: other.oid, from: connection),
+                    indexes: try self.indexes(of: other.oid, from: connection)
                 )
             )
         }
@@ -29,8 +39,8 @@ extension TableFacts {
             rows: relation.rows,
             columns: columns,
             indexes: indexes,
-            references: try await self.references(to: relation.oid, from: connection),
-            cascades: try await self.cascades(from: relation.oid, connection),
+            references: try ReferenceFacts.read(to: relation.oid, connection),
+            cascades: try self.cascades(from: relation.oid, connection),
             joined: joined
         )
     }
@@ -47,12 +57,12 @@ extension TableFacts {
         _ table: String,
         schema: String?,
         of target: Target,
-        from connection: PostgresConnection
-    ) async throws -> Relation {
+        from connection: isolated PostgresConnection
+    ) throws -> Relation {
         let name = schema.map { SQLText.quoted($0, table) } ?? SQLText.quoted(table)
         // reltuples is -1 before the first ANALYZE; 60 rows a block is what PostgreSQL's own guess comes to for
         // rows of about 100 bytes.
-        let result = try await connection.query(
+        let result = try connection.run(
             """
             SELECT c.oid, n.nspname, c.relkind = 'r' AND coalesce(a.amname = 'heap', false),
                    size.blocks,
@@ -84,8 +94,8 @@ extension TableFacts {
         )
     }
 
-    private static func columns(of oid: Int, from connection: PostgresConnection) async throws -> [ColumnFacts] {
-        let result = try await connection.query(
+    private static func columns(of oid: Int, from connection: isolated PostgresConnection) throws -> [ColumnFacts] {
+        let result = try connection.run(
             """
             SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, s.correlation,
                    CASE WHEN s.n_distinct < 0 THEN -s.n_distinct * greatest(c.reltuples, 0) ELSE s.n_distinct END
@@ -110,8 +120,8 @@ extension TableFacts {
         }
     }
 
-    private static func indexes(of oid: Int, from connection: PostgresConnection) async throws -> [IndexFacts] {
-        let result = try await connection.query(
+    private static func indexes(of oid: Int, from connection: isolated PostgresConnection) throws -> [IndexFacts] {
+        let result = try connection.run(
             """
             SELECT c.relname, i.indisunique,
                    a.amname = 'btree' AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL,
@@ -142,25 +152,8 @@ extension TableFacts {
         }
     }
 
-    private static func references(to oid: Int, from connection: PostgresConnection) async throws -> [ReferenceFacts] {
-        let result = try await connection.query(
-            """
-            SELECT conrelid::regclass, conname, conrelid = confrelid AND confdeltype = 'c' FROM pg_constraint
-            WHERE confrelid = $1::oid AND contype = 'f' AND conparentid = 0 ORDER BY 1::text, 2
-            """,
-            [String(oid)]
-        )
-        return try result.rows.map { row in
-            ReferenceFacts(
-                table: try row.text(0),
-                constraint: try row.text(1),
-                isOwnCascade: row.bool(2) ?? false
-            )
-        }
-    }
-
-    private static func cascades(from oid: Int, _ connection: PostgresConnection) async throws -> [Int] {
-        let result = try await connection.query(
+    private static func cascades(from oid: Int, _ connection: isolated PostgresConnection) throws -> [Int] {
+        let result = try connection.run(
             """
             WITH RECURSIVE child AS (
               SELECT conrelid AS oid FROM pg_constraint

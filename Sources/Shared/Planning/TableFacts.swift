@@ -13,7 +13,7 @@ package struct TableFacts: Sendable, Equatable {
     package var rows: Double
     package var columns: [ColumnFacts]
     package var indexes: [IndexFacts]
-    /// Foreign keys of other tables that point here; each costs one lookup per deleted row.
+    /// Foreign keys that point here, and at the tables that lose rows with this one; each costs one lookup per row lost.
     package var references: [ReferenceFacts]
     /// Tables that lose rows by cascade when this one does, directly or through others.
     package var cascades: [Int]
@@ -90,15 +90,6 @@ package struct IndexFacts: Sendable, Equatable {
     package var isUsable: Bool
 
     package func isDescending(_ column: String) -> Bool { self.descending.contains(column) }
-}
-
-/// A foreign key of another table that points at this one.
-package struct ReferenceFacts: Sendable, Equatable {
-    /// The referencing table, schema-qualified and quoted where needed.
-    package var table: String
-    package var constraint: String
-    /// Whether it is the table itself that loses rows by it: `ON DELETE CASCADE` to itself.
-    package var isOwnCascade: Bool
 }
 
 /// A joined table.

@@ -15,6 +15,10 @@ package struct TransactionSettings: Sendable, Equatable {
 
         /// For the queries of steps, which may read a whole table but write next to nothing.
         static let step = TimeLimits(lock: .seconds(5), statement: .seconds(1_800), idle: .seconds(60))
+        /// Reading the database's own catalogs.
+        static let facts = TimeLimits(lock: .seconds(5), statement: .seconds(30), idle: .seconds(60))
+        /// Counting for people, who wait for it.
+        static let counting = TimeLimits(lock: .seconds(5), statement: .seconds(300), idle: .seconds(60))
         /// After which no statement but a vacuum can still be under way, so that its connection must be dead.
         static let longestStatement = step.statement + step.idle
     }
@@ -48,17 +52,25 @@ package struct TransactionSettings: Sendable, Equatable {
     /// For queries whose plan is the database's to choose.
     package static let searching = TransactionSettings(.step, off: [])
 
+    /// For reading facts about tables.
+    static let readingFacts = TransactionSettings(.facts, off: [])
+
+    /// For counting what is in whole tables.
+    static let counting = TransactionSettings(.counting, off: [])
+
     /// For the statements of one range, so that every batch of a run is executed the same way.
     ///
     /// - Ranges scan once and hash the pivots; a nested loop, which looks cheap once statistics say that the table is
     ///   empty, would compare every row with every pivot.
     /// - Groups go from the pivots to the rows, one index lookup each.
+    /// - Keys find their rows by index whatever is joined to them; `protect` may want to hash a table without one.
     package init(for range: BatchRange, limits: TimeLimits? = nil) {
         let off =
             switch range {
             case .block: ["enable_nestloop", "enable_mergejoin", "enable_bitmapscan"]
             case .window, .idRange: ["enable_nestloop", "enable_mergejoin", "enable_seqscan"]
-            case .group, .keys: ["enable_hashjoin", "enable_mergejoin", "enable_seqscan"]
+            case .group: ["enable_hashjoin", "enable_mergejoin", "enable_seqscan"]
+            case .keys: ["enable_mergejoin", "enable_seqscan"]
             }
         self.init(limits ?? .step, off: off)
     }

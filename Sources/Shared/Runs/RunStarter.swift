@@ -7,11 +7,19 @@ package struct RunStarter: Sendable {
     let ledger: Ledger
     let queue: Queue
     let configuration: EbbConfiguration
+    /// Told what an operator should look into, one sentence each, of a run that begins all the same.
+    let warn: @Sendable (String) -> Void
 
-    package init(ledger: Ledger, queue: Queue, configuration: EbbConfiguration) {
+    package init(
+        ledger: Ledger,
+        queue: Queue,
+        configuration: EbbConfiguration,
+        warn: @escaping @Sendable (String) -> Void = { _ in }
+    ) {
         self.ledger = ledger
         self.queue = queue
         self.configuration = configuration
+        self.warn = warn
     }
 
     /// Creates a run of a target, or finds the one that is not over yet.
@@ -39,6 +47,7 @@ package struct RunStarter: Sendable {
             fixedRows: batchRows,
             connection
         )
+        try await self.checkReferences(plan, terms, connection)
         // A target that cannot be planned leaves nothing behind, not even the ledger.
         try await self.ledger.setup(connection)
         try await self.queue.setup()
@@ -69,6 +78,9 @@ package struct RunStarter: Sendable {
         }
         do {
             if isNew {
+                for warning in try await TimeZoneDefaults.read(connection).warnings(plan.resolved) {
+                    self.warn(warning)
+                }
                 try await self.queue.create(record, generation: 1)
             } else {
                 try await self.restore(record, connection)
@@ -82,6 +94,29 @@ package struct RunStarter: Sendable {
             )
         }
         return (record, isNew)
+    }
+
+    /// Refuses a run, before anything is written, that foreign keys without an index would make too long, and so its drains.
+    ///
+    /// One that is under way is not judged again.
+    private func checkReferences(_ plan: Plan, _ terms: RunTerms, _ connection: PostgresConnection) async throws {
+        guard let most = self.configuration.foreignKeys.most else { return }
+        let target = plan.resolved.target
+        let schema = plan.resolved.facts.schema
+        do {
+            try plan.checkReferences(most: most)
+            guard !target.drainFirst.isEmpty, try await plan.hasExpiredRows(terms, connection) else { return }
+            for var child in target.drainFirst {
+                child.schema = schema
+                let duration = self.configuration.batches.duration
+                try await Plan.make(child, terms: terms, duration: duration, fixedRows: nil, connection)
+                    .checkReferences(most: most)
+            }
+        } catch let error as PlanningError {
+            guard try await self.ledger.hasUnfinished(target: target.name, schema: schema, connection) else {
+                throw error
+            }
+        }
     }
 
     /// Starts the runs that drain the children of a target's table, and returns them; none while no row of it is expired, or

@@ -62,7 +62,7 @@ struct BatchExecutor: Sendable {
             first.append(PostgresStatement("LOCK TABLE \(context.resolved.facts.name) IN ROW EXCLUSIVE MODE NOWAIT"))
         }
         if let deferral = statements.deferral { first.append(deferral) }
-        first.append(mode == .waiting ? statements.delete(range) : statements.deleteUnlocked(range))
+        first += statements.batch(range, skippingLocked: mode == .skippingLocked)
         do {
             let results = try await connection.pipeline(first, deadline: self.limits.patience)
             guard results[Position.claim].affectedRows == 1 else {

@@ -72,13 +72,13 @@ import Testing
         Refusal(
             lines: "table: t\nkey: id\nmax_ages: 1",
             sentence: "5: targets.T.max_ages: unknown key; did you mean \"max_age\"? "
-                + "accepted: schema, table, key, joins, max_age, expires_at, keep_newest, where, strategy, defer, "
+                + "accepted: schema, table, key, joins, max_age, expires_at, keep_newest, where, protect, strategy, defer, "
                 + "drain_first"
         ),
         Refusal(
             lines: "removed: gone",
             sentence: "3: targets.T.removed: unknown key; "
-                + "accepted: schema, table, key, joins, max_age, expires_at, keep_newest, where, strategy, defer, "
+                + "accepted: schema, table, key, joins, max_age, expires_at, keep_newest, where, protect, strategy, defer, "
                 + "drain_first"
         ),
         Refusal(

@@ -40,6 +40,7 @@ import Testing
         Change("order") { $0.rule.keepNewest?.order = ["created_at", "id"] },
         Change("no keep_newest") { $0.rule.keepNewest = nil },
         Change("where") { $0.rule.where = "a" },
+        Change("protect") { $0.protect = ["n"] },
     ])
     func `another definition has another hash`(_ change: Change) {
         var changed = Self.target

@@ -9,6 +9,11 @@ import Testing
         try await cut.check()
     }
 
+    @Test(arguments: OracleCase.cuts(OracleCase.protected))
+    func `what is referred to stays`(_ cut: OracleCase.Cut) async throws {
+        try await cut.check()
+    }
+
     @Test(arguments: OracleCase.cuts(OracleCase.tables))
     func `types, sessions and the state of a table change nothing`(_ cut: OracleCase.Cut) async throws {
         try await cut.check()

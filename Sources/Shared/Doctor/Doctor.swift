@@ -1,0 +1,94 @@
+import PostgresClient
+
+/// Looks at everything that a run needs, and changes nothing.
+///
+/// A check that cannot be made is a finding of its own: what was not looked at is not well.
+package struct Doctor: Sendable {
+    let services: Services
+
+    package init(_ services: Services) { self.services = services }
+
+    /// All findings, in the order in which a run meets them.
+    package func findings() async -> [Finding] {
+        var findings = [
+            Finding(.ok, "configuration", "it is read, with \(self.services.catalog.targets.count) targets")
+        ]
+        findings += self.unknownVariables()
+        findings += await self.postgres()
+        findings += await self.redis()
+        return findings
+    }
+
+    /// Makes a check, and turns what keeps it from being made into a finding.
+    func made(
+        _ check: String,
+        target: String? = nil,
+        _ body: () async throws -> [Finding]
+    ) async -> [Finding] {
+        do {
+            return try await body()
+        } catch let error as PlanningError {
+            return [Finding(.problem, check, target: target, "\(error)")]
+        } catch let error as ConfigurationError {
+            return [Finding(.problem, check, target: target, "\(error)")]
+        } catch {
+            return [Finding(.problem, check, target: target, "this could not be checked: \(error)")]
+        }
+    }
+
+    /// The rows of one query, read-only and with time limits.
+    func rows(
+        _ sql: String,
+        _ parameters: [String?],
+        _ connection: PostgresConnection
+    ) async throws -> [PostgresRow] {
+        let settings = TransactionSettings.readingFacts.statement()
+        return try await connection.transaction(readOnly: true) { connection in
+            _ = try connection.run(settings.sql, settings.parameters)
+            return try connection.run(sql, parameters).rows
+        }
+    }
+
+    func rows(_ sql: String, _ connection: PostgresConnection) async throws -> [PostgresRow] {
+        try await self.rows(sql, [], connection)
+    }
+
+    // MARK: Configuration
+
+    /// Variables that look like Ebb's and are not: most likely a setting with a slip in it, which has no effect.
+    private func unknownVariables() -> [Finding] {
+        let knobs = self.services.catalog.targets.flatMap(\.knobs).compactMap { knob -> String? in
+            if case .variable(let name, _) = knob { name } else { nil }
+        }
+        let known = Setting.all.map(\.variable) + [EbbConfiguration.fileVariable] + knobs
+        let accepted = Set(known + known.map { $0 + "_FILE" })
+        return self.services.environment.names.filter { $0.hasPrefix("EBB_") && !accepted.contains($0) }.map { name in
+            let near = NearestName.of(name, among: known).map { "; did you mean \($0)?" } ?? ""
+            return Finding(.warning, "configuration", "\(name) is set, but no setting has this name\(near)")
+        }
+    }
+
+    // MARK: Redis
+
+    private func redis() async -> [Finding] {
+        let queue: Queue
+        do {
+            queue = try self.services.queue()
+        } catch {
+            return [Finding(.problem, "redis", "\(error)")]
+        }
+        let findings: [Finding]
+        do {
+            let warnings = try await queue.checkServer()
+            findings =
+                warnings.isEmpty
+                ? [Finding(.ok, "redis", "version, role, eviction policy and append-only file are as they should be")]
+                : warnings.map { Finding(.warning, "redis", $0) }
+        } catch {
+            // Also what the URL asks for and cannot be done, such as TLS with a hiredis that has none.
+            findings = [Finding(.problem, "redis", "\(error)")]
+        }
+        await queue.close()
+        return findings
+    }
+}

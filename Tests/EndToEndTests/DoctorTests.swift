@@ -1,0 +1,166 @@
+import Foundation
+import Testing
+
+@Suite(.timeLimit(.minutes(2))) struct `The doctor` {
+    struct Finding: Decodable, Sendable {
+        var check: String
+        var target: String?
+        var level: String
+        var message: String
+        var fix: String?
+    }
+
+    private func findings(_ sandbox: Sandbox, _ environment: [String: String?] = [:]) async throws -> (Int32, [Finding])
+    {
+        let outcome = try await sandbox.run(.producer, ["doctor", "--json"], environment: environment)
+        #expect(outcome.errors == "")
+        guard case .exited(let code) = outcome.status else { throw Killed() }
+        return (code, try outcome.json([Finding].self))
+    }
+
+    private struct Killed: Error {}
+
+    private func expect(
+        _ level: String,
+        _ check: String,
+        _ message: String,
+        fix: String? = nil,
+        in findings: [Finding],
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        let found = findings.contains { finding in
+            finding.level == level && finding.check == check && finding.message.contains(message)
+                && (fix.map { finding.fix?.contains($0) == true } ?? true)
+        }
+        #expect(found, "no \(level) \(check): \(message) in \(findings)", sourceLocation: sourceLocation)
+    }
+
+    @Test func `finds nothing wrong where runs can work, and writes nothing`() async throws {
+        try await withSandbox { sandbox in
+            try await sandbox.createEvents(1_000)
+            let (code, findings) = try await self.findings(sandbox)
+            #expect(code == 0)
+            #expect(!findings.contains { $0.level == "problem" }, "\(findings)")
+            self.expect("ok", "ledger", "the first run creates it", in: findings)
+            self.expect("ok", "foreign_keys", "no key refers to it", in: findings)
+            self.expect("ok", "target", "METRICS_ENTRIES_MAX_AGE is not set", in: findings)
+            #expect(try await sandbox.leftTraces() == [])
+
+            let text = try await sandbox.producer("doctor")
+            #expect(text.status == .exited(0))
+            #expect(text.output.contains("ok       configuration"))
+            #expect(text.output.contains(" 0 problem\n"))
+
+            _ = try await sandbox.producer("setup")
+            self.expect("ok", "ledger", "version", in: try await self.findings(sandbox).1)
+        }
+    }
+
+    @Test func `names what a role may not do, and the grant that allows it`() async throws {
+        let target = Events.target() + "    protect: [notes]\n"
+        try await withPostgresSandbox(target) { sandbox, server in
+            try await sandbox.createEvents(1_000)
+            try await sandbox.execute(
+                "CREATE TABLE \(sandbox.schema).notes (event uuid REFERENCES \(sandbox.schema).events)",
+                "REVOKE ALL ON \(sandbox.schema).notes, \(sandbox.schema).events FROM plain",
+                "GRANT SELECT (event) ON \(sandbox.schema).notes TO plain",
+                "GRANT SELECT ON \(sandbox.schema).events TO plain",
+                "REVOKE CREATE ON DATABASE ebb FROM plain",
+                "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC",
+                "ALTER TABLE \(sandbox.schema).events SET (autovacuum_enabled = off)",
+                "SELECT pg_create_physical_replication_slot('left_behind', true)"
+            )
+            let (code, findings) = try await self.findings(sandbox, ["EBB_VACUUM": "on", "EBB_LEASE_DURATION": "20s"])
+            #expect(code == 2)
+            self.expect("problem", "privileges", "plain lacks DELETE on", fix: "GRANT DELETE ON ", in: findings)
+            self.expect("problem", "privileges", "protect cannot lock rows", fix: "GRANT UPDATE ON ", in: findings)
+            self.expect("problem", "privileges", "protect cannot see", fix: "\"notes\" TO plain;", in: findings)
+            self.expect("warning", "privileges", "left to autovacuum", in: findings)
+            self.expect("problem", "privileges", "pg_control_system()", fix: "GRANT EXECUTE ON FUNCTION", in: findings)
+            self.expect(
+                "problem",
+                "ledger",
+                "may not create",
+                fix: "GRANT CREATE ON DATABASE ebb TO plain",
+                in: findings
+            )
+            self.expect("warning", "autovacuum", "is off for", fix: "RESET (autovacuum_enabled)", in: findings)
+            self.expect("warning", "replication_slots", "'left_behind' is not in use", fix: "pg_drop_", in: findings)
+            self.expect("warning", "old_snapshots", "may not see others", fix: "pg_read_all_stats", in: findings)
+            self.expect("warning", "configuration", "did you mean EBB_LEASES_DURATION?", in: findings)
+            #expect(try await sandbox.leftTraces() == [])
+        }
+    }
+
+    @Test func `tells keys without an index, and which of them keep runs from starting`() async throws {
+        try await withSandbox { sandbox in
+            try await sandbox.createEvents(1_000)
+            try await sandbox.execute(
+                "CREATE TABLE \(sandbox.schema).notes (event uuid REFERENCES \(sandbox.schema).events ON DELETE CASCADE)",
+                "INSERT INTO \(sandbox.schema).notes SELECT NULL FROM generate_series(1, 20000)",
+                "ANALYZE \(sandbox.schema).notes"
+            )
+            let statement = "CREATE INDEX CONCURRENTLY ON \"\(sandbox.schema)\".\"notes\" (\"event\");"
+            let (first, warnings) = try await self.findings(sandbox)
+            #expect(first == 0)
+            self.expect("warning", "foreign_keys", "notes_event_fkey", fix: statement, in: warnings)
+
+            let strict = ["EBB_FOREIGN_KEYS_MOST": "100ms"]
+            let (second, problems) = try await self.findings(sandbox, strict)
+            #expect(second == 2)
+            self.expect("problem", "foreign_keys", "foreign_keys.most refuses it", fix: statement, in: problems)
+
+            let enqueue = try await sandbox.run(.producer, ["enqueue", "Events"], environment: strict)
+            #expect(enqueue.status == .exited(2))
+            #expect(enqueue.complaints.count == 1)
+            #expect(enqueue.errors.contains(statement), "\(enqueue.errors)")
+            let cleanup = try await sandbox.run(.producer, ["cleanup", "Events"], environment: strict)
+            #expect(cleanup.status == .exited(1))
+            #expect(cleanup.errors.contains(statement), "\(cleanup.errors)")
+            #expect(try await sandbox.leftTraces() == [])
+
+            let plan = try await sandbox.run(.producer, ["plan", "Events", "--count"], environment: strict)
+            for part in [statement, "0 rows of ", "counted now", "a run would be refused"] {
+                #expect(plan.output.contains(part), "\(plan.output)")
+            }
+            try await sandbox.execute("CREATE INDEX ON \(sandbox.schema).notes (event)")
+            let (third, fine) = try await self.findings(sandbox, strict)
+            #expect(third == 0)
+            self.expect("ok", "foreign_keys", "all 1 keys", in: fine)
+        }
+    }
+
+    @Test func `says what could not be checked`() async throws {
+        try await withSandbox { sandbox in
+            let away = ["DATABASE_URL": "postgresql://127.0.0.1:1/db?user=ebb", "REDIS_URL": "redis://127.0.0.1:1"]
+            let (code, findings) = try await self.findings(sandbox, away)
+            #expect(code == 2)
+            self.expect("problem", "connection", "cannot connect to PostgreSQL", in: findings)
+            self.expect("problem", "targets", "could not be checked", in: findings)
+            self.expect("problem", "redis", "127.0.0.1:1", in: findings)
+
+            let (broken, configuration) = try await self.findings(sandbox, ["EBB_LEASES_DURATION": "ten"])
+            #expect(broken == 2)
+            self.expect("problem", "configuration", "EBB_LEASES_DURATION", in: configuration)
+
+            let (tls, redis) = try await self.findings(sandbox, ["REDIS_URL": "rediss://127.0.0.1:1"])
+            #expect(tls == 2)
+            self.expect("problem", "redis", "TLS", in: redis)
+
+            let (missing, table) = try await self.findings(sandbox)
+            #expect(missing == 2)
+            self.expect("problem", "target", "does not exist in this database", in: table)
+        }
+    }
+
+    @Test func `tells a Redis that may evict the queue`() async throws {
+        try await withRedisSandbox(options: ["--maxmemory-policy", "allkeys-lru", "--maxmemory", "100mb"]) {
+            sandbox,
+            _ in
+            try await sandbox.createEvents(10)
+            let (code, findings) = try await self.findings(sandbox)
+            #expect(code == 2)
+            self.expect("problem", "redis", "maxmemory-policy of Redis is allkeys-lru", in: findings)
+        }
+    }
+}
