@@ -1,9 +1,9 @@
 # Every target is one script or one command; arguments go through ARGS, e.g. make test ARGS="--filter RedisClientTests".
 
-.PHONY: help demo test model chaos lint build release bench clean
+.PHONY: help demo test model chaos serve-storm lint build release bench clean
 
 help:  ## print this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
 demo:  ## clean two million rows of a private Distr-shaped database (KEEP=1 keeps the servers)
 	@deploy/demo
@@ -13,6 +13,9 @@ test:  ## run all tests on private servers
 
 chaos:  ## storms of kills, restarts and lost connections on 3 million rows (SEEDS="1 2 3 4 5"; SEED=7 repeats one)
 	@deploy/chaos
+
+serve-storm:  ## kill three schedulers at random for some minutes; each slot fires once (MINUTES=6)
+	@deploy/serve-storm
 
 model:  ## walk far over the queue's scripts and their model (EBB_MODEL_SEEDS=1,2 EBB_MODEL_STEPS=100000)
 	@deploy/model $(ARGS)

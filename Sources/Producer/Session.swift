@@ -21,6 +21,14 @@ struct Session: Sendable {
         return Session(services: services, queue: queue, connection: connection)
     }
 
+    /// This session, with a new connection to PostgreSQL if its own has broken.
+    func mended() async throws -> Session {
+        if await self.connection.isUsable { return self }
+        await self.connection.close()
+        let connection = try await self.services.connectPostgres(as: "ebb producer")
+        return Session(services: self.services, queue: self.queue, connection: connection)
+    }
+
     func close() async {
         await self.connection.close()
         await self.queue.close()

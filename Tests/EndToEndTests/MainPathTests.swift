@@ -151,7 +151,7 @@ import Testing
 
             let cleanup = try await sandbox.producer("cleanup", "Events")
             #expect(cleanup.status == .exited(0))
-            #expect(cleanup.output == "Events: off, EVENTS_MAX_AGE is not set\n")
+            #expect(cleanup.output == "Events: off: EVENTS_MAX_AGE is not set\n")
             #expect(try await sandbox.rows() == 100)
             #expect(try ProcessTable.pids(with: "EBB_NAMESPACE", sandbox.namespace) == [])
         }

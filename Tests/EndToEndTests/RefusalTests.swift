@@ -76,7 +76,10 @@ import Testing
 
     @Test(
         .timeLimit(.minutes(1)),
-        arguments: [[], ["setup"], ["targets"], ["plan"], ["enqueue"], ["cleanup"], ["status"], ["runs"]]
+        arguments: [
+            [], ["setup"], ["targets"], ["plan"], ["enqueue"], ["cleanup"], ["status"], ["runs"], ["schedules"],
+            ["serve"],
+        ]
     )
     func `explains itself`(command: [String]) async throws {
         try await withSandbox { sandbox in

@@ -9,11 +9,13 @@ import Shared
 /// - `settings`: YAML, further keys of the configuration file.
 /// - `variables`: environment variables that the configuration may read.
 /// - `session`: settings that each session starts with, such as a time zone.
+/// - `ownClock`: whether the database's clock is the test's to set; see `TestBed.setClock`.
 package func withTestBed<Result>(
     targets: String = "",
     settings: String = "",
     variables: [String: String] = [:],
     session: [(name: String, value: String)] = [],
+    ownClock: Bool = false,
     _ body: (TestBed) async throws -> Result
 ) async throws -> Result {
     await Gate.beds.enter()
@@ -25,6 +27,7 @@ package func withTestBed<Result>(
                 settings: settings,
                 variables: variables,
                 session: session,
+                ownClock: ownClock,
                 body
             )
         )
@@ -40,11 +43,14 @@ private func withUngatedTestBed<Result>(
     settings: String,
     variables: [String: String],
     session: [(name: String, value: String)],
+    ownClock: Bool,
     _ body: (TestBed) async throws -> Result
 ) async throws -> Result {
     let namespace = "t" + String(UInt64.random(in: .min ... .max), radix: 36)
     let schema = "tables_" + namespace
-    let url = try TestServers.databaseURL(settings: [(name: "search_path", value: schema)] + session)
+    // What PostgreSQL has itself comes first unless it is named later.
+    let path = ownClock ? "\(schema),pg_catalog" : schema
+    let url = try TestServers.databaseURL(settings: [(name: "search_path", value: path)] + session)
     let file = FileManager.default.temporaryDirectory.appending(path: "ebb-\(namespace).yaml")
     let yaml = settings + "\n" + (targets.isEmpty ? "" : "targets:\n" + targets + "\n")
     try Data(yaml.utf8).write(to: file)
@@ -70,6 +76,7 @@ private func withUngatedTestBed<Result>(
     let result: Swift.Result<Result, any Error>
     do {
         try await bed.run("CREATE SCHEMA \(SQLText.quoted(schema))")
+        if ownClock { try await bed.createClock() }
         result = .success(try await body(bed))
     } catch {
         result = .failure(error)

@@ -1,7 +1,9 @@
 import ArgumentParser
 import FoundationEssentials
+import Glibc
 import Shared
 import Subprocess
+import Synchronization
 import SystemPackage
 import UnixSignals
 
@@ -11,7 +13,8 @@ struct Cleanup: AsyncParsableCommand {
         abstract: "Cleans targets one after the other and waits for the end.",
         discussion: """
             Starts local workers for the duration: as many as --workers says, or one if no worker is alive. A target that \
-            is off is skipped, which is no failure. An error does not stop the targets after it.
+            is off is skipped, which is no failure. An error does not stop the targets after it. One line for each target \
+            says how it ended; the exit code is 1 if any failed or had no time.
             """
     )
 
@@ -26,6 +29,9 @@ struct Cleanup: AsyncParsableCommand {
     @Option(help: "Local workers to start; without it, one if no worker is alive.")
     var workers: Int?
 
+    @Flag(help: "Print one JSON document, at the end.")
+    var json = false
+
     func validate() throws {
         if let workers, !(0...64).contains(workers) {
             throw ValidationError("--workers \(workers) is out of range; accepted: 0 to 64")
@@ -35,39 +41,58 @@ struct Cleanup: AsyncParsableCommand {
     func run() async throws {
         try await reportingErrors {
             let services = try Services.producer()
-            let wanted = try self.options.wanted(services)
+            let wanted = try self.wanted(services)
             let session = try await Session.open(services)
             let workers = LocalWorkers(count: self.workers, session: session)
             let deadline = self.timeout.map { ContinuousClock.now + $0 }
+            let results = Mutex<[CleanupResult]>([])
             let allSucceeded = try await workers.during {
-                var allSucceeded = true
-                for wanted in wanted where !(await self.clean(wanted, until: deadline, session)) {
-                    allSucceeded = false
+                var current = session
+                for wanted in wanted {
+                    let result = try await self.clean(wanted, until: deadline, &current)
+                    results.withLock { $0.append(result) }
+                    if !self.json {
+                        print(result.line)
+                        // Whoever reads a pipe should know at once.
+                        fflush(nil)
+                    }
                 }
-                return allSucceeded
+                await current.close()
+                return !results.withLock { $0.contains(where: \.isFailure) }
             }
-            await session.close()
+            if self.json { try Output.json(results.withLock { $0 }) }
             if !allSucceeded { throw ExitCode.runFailed }
         }
     }
 
-    /// Cleans one target and says so in one line; false when it failed.
+    /// The targets in the order in which they were named; one that was named twice is cleaned once.
+    private func wanted(_ services: Services) throws -> [RunOptions.Wanted] {
+        var names: Set<String> = []
+        return try self.options.wanted(services).filter { names.insert($0.target.name).inserted }
+    }
+
+    /// Cleans one target; an error is its result, so that the targets after it have their turn.
+    ///
+    /// - `session`: replaced when its connection has broken.
+    /// - Throws: `CancellationError` when the command is being stopped, which says so itself.
     private func clean(
         _ wanted: RunOptions.Wanted,
         until deadline: ContinuousClock.Instant?,
-        _ session: Session
-    ) async -> Bool {
+        _ session: inout Session
+    ) async throws -> CleanupResult {
+        let name = wanted.target.name
         guard case .on(let knobs) = wanted.knobs else {
-            print("\(wanted.target.name): off, \(wanted.knobs.reason)")
-            return true
+            return CleanupResult(name, .off, reason: wanted.knobs.reason)
         }
-        let left = deadline.map { ContinuousClock.now.duration(to: $0) }
+        let started = ContinuousClock.now
+        let left = deadline.map { started.duration(to: $0) }
         if let left, left <= .zero {
-            complain("\(wanted.target.name): not begun, the time is over")
-            return false
+            let limit = self.timeout.map { DurationText.format($0) } ?? ""
+            return CleanupResult(name, .notBegun, reason: "the timeout of \(limit) was over")
         }
         do {
-            let launcher = RunLauncher(session: session, isQuiet: !Output.isTerminal)
+            session = try await session.mended()
+            let launcher = RunLauncher(session: session, isQuiet: self.json || !Output.isTerminal)
             let (record, isNew) = try await launcher.start(
                 wanted.target,
                 knobs: knobs,
@@ -79,17 +104,11 @@ struct Cleanup: AsyncParsableCommand {
                 for: record.run,
                 until: launcher.deadline(deadline, isNew: isNew)
             )
-            let figures = "\(status.rows.deleted) rows deleted, \(status.rows.cascaded) by cascade, run \(status.run)"
-            let isLate = !status.state.isOver && !status.isPausedByError
-            let reason = isLate ? "the time is over" : status.error
-            print("\(status.target): \(status.state.rawValue), \(figures)" + (reason.map { ", \($0)" } ?? ""))
-            return status.state == .finished
-        } catch is CancellationError {
-            // The command is being stopped, and says why.
-            return false
+            return CleanupResult(status, timeout: self.timeout, seconds: started.duration(to: .now).timeInterval)
+        } catch let error as CancellationError {
+            throw error
         } catch {
-            complain("\(wanted.target.name): \(error)")
-            return false
+            return CleanupResult(name, .failed, reason: "\(error)")
         }
     }
 }

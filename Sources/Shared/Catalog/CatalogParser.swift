@@ -12,8 +12,7 @@ struct CatalogParser {
 
     private static let keys = [
         "schema", "table", "key", "joins", "max_age", "expires_at", "keep_newest", "where", "protect", "strategy",
-        "defer",
-        "drain_first",
+        "defer", "drain_first", ScheduleParser.key,
     ]
     private static let removed = "removed"
     static let acceptedTarget = "a letter and then up to 62 letters, digits, underscores or hyphens"
@@ -76,7 +75,8 @@ struct CatalogParser {
             rule: try RuleParser(columns: columns).rule(fields),
             protect: try Self.protect(fields["protect"], table: table),
             strategy: try Self.strategy(fields["strategy"]),
-            deferred: try Self.names(fields["defer"], accepted: "the list of constraints to defer")
+            deferred: try Self.names(fields["defer"], accepted: "the list of constraints to defer"),
+            schedule: try ScheduleParser.policy(fields[ScheduleParser.key])
         )
         try Self.checkStrategy(of: target, fields["strategy"])
         if let node = fields["drain_first"], !target.protect.isEmpty {

@@ -21,6 +21,8 @@ package struct Target: Sendable, Hashable {
     package var deferred: [String]
     /// Children whose rows go in runs of their own before the target's: by cascade they would all go in one transaction.
     package var drainFirst: [Target]
+    /// When `producer serve` is to clean it; further schedules may name it, too.
+    package var schedule: SchedulePolicy?
 
     package init(
         name: String,
@@ -32,7 +34,8 @@ package struct Target: Sendable, Hashable {
         protect: [String] = [],
         strategy: Strategy? = nil,
         deferred: [String] = [],
-        drainFirst: [Target] = []
+        drainFirst: [Target] = [],
+        schedule: SchedulePolicy? = nil
     ) {
         self.name = name
         self.schema = schema
@@ -44,6 +47,7 @@ package struct Target: Sendable, Hashable {
         self.strategy = strategy
         self.deferred = deferred
         self.drainFirst = drainFirst
+        self.schedule = schedule
     }
 
     /// The knobs that this target reads, in a fixed order: first the age, then the count.

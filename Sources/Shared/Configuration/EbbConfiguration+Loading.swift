@@ -21,6 +21,9 @@ extension EbbConfiguration {
         return configuration
     }
 
+    /// What of the file others read.
+    private static let sections = [CatalogParser.section, ScheduleParser.section]
+
     /// Walks the file along the dots of the settings' keys.
     private mutating func apply(
         _ node: ConfigurationNode,
@@ -34,8 +37,8 @@ extension EbbConfiguration {
                 sources[key] = entry.value.place.description
             } else if Setting.all.contains(where: { $0.key.hasPrefix(key + ".") }) {
                 try self.apply(entry.value, prefix: key + ".", sources: &sources)
-            } else if key != CatalogParser.section {
-                let accepted = Setting.keys(after: prefix) + (prefix.isEmpty ? [CatalogParser.section] : [])
+            } else if !Self.sections.contains(key) {
+                let accepted = Setting.keys(after: prefix) + (prefix.isEmpty ? Self.sections : [])
                 throw entry.value.unknownKey(entry.key, accepted: accepted)
             }
         }

@@ -54,25 +54,7 @@ extension Ledger {
         let results = try await connection.pipeline([
             PostgresStatement("BEGIN ISOLATION LEVEL READ COMMITTED"),
             PostgresStatement("SET LOCAL TimeZone TO 'UTC'"),
-            PostgresStatement(
-                """
-                INSERT INTO \(self.table("run"))
-                  (run, target, schema_name, table_name, definition_hash, priority, max_age, keep, batch_rows, strategy,
-                   estimated, created_at, cutoff, deadline, after_runs, server)
-                VALUES ($1, $2, $3, $4, $5, $6, $7::bigint, $8::integer, $9::integer, $10, $11::bigint, now(),
-                        now() - $7::bigint * interval '1 microsecond', now() + $12::bigint * interval '1 microsecond', string_to_array($13, ' '),
-                        \(Self.serverIdentity))
-                ON CONFLICT (target, schema_name) WHERE finished_at IS NULL DO NOTHING
-                RETURNING \(RunRecord.columns)
-                """,
-                [
-                    new.run, new.target, new.schema, new.table, new.definitionHash, new.priority.rawValue,
-                    new.knobs.maxAge.map { String($0.wholeMicroseconds) }, new.knobs.keep.map { String($0) },
-                    new.batchRows.map { String($0) }, new.strategy.rawValue, String(new.estimated),
-                    new.timeout.map { String($0.wholeMicroseconds) },
-                    new.after.isEmpty ? nil : new.after.joined(separator: " "),
-                ]
-            ),
+            self.insertion(of: new),
             PostgresStatement("COMMIT"),
         ])
         if let row = results[2].rows.first { return (try RunRecord(row), true) }
@@ -81,6 +63,32 @@ extension Ledger {
         }
         // It ended between the two statements.
         return try await self.create(new, connection)
+    }
+
+    /// Inserts a run, in a transaction in UTC; returns no row when the target has an unfinished one.
+    ///
+    /// - `slot`: what of a schedule it is created for.
+    func insertion(of new: NewRun, for slot: Slot? = nil) -> PostgresStatement {
+        PostgresStatement(
+            """
+            INSERT INTO \(self.table("run"))
+              (run, target, schema_name, table_name, definition_hash, priority, max_age, keep, batch_rows, strategy,
+               estimated, created_at, cutoff, deadline, after_runs, server, schedule, slot)
+            VALUES ($1, $2, $3, $4, $5, $6, $7::bigint, $8::integer, $9::integer, $10, $11::bigint, now(),
+                    now() - $7::bigint * interval '1 microsecond', now() + $12::bigint * interval '1 microsecond',
+                    string_to_array($13, ' '), \(Self.serverIdentity), $14, to_timestamp($15::bigint))
+            ON CONFLICT (target, schema_name) WHERE finished_at IS NULL DO NOTHING
+            RETURNING \(RunRecord.columns)
+            """,
+            [
+                new.run, new.target, new.schema, new.table, new.definitionHash, new.priority.rawValue,
+                new.knobs.maxAge.map { String($0.wholeMicroseconds) }, new.knobs.keep.map { String($0) },
+                new.batchRows.map { String($0) }, new.strategy.rawValue, String(new.estimated),
+                new.timeout.map { String($0.wholeMicroseconds) },
+                new.after.isEmpty ? nil : new.after.joined(separator: " "),
+                slot?.schedule, slot.map { String($0.epochSeconds) },
+            ]
+        )
     }
 
     /// The unfinished run of a target in a schema.

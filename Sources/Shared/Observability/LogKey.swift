@@ -15,6 +15,11 @@ package enum LogKey: String, Sendable {
     case error = "error.message"
     case consumer = "worker.consumer"
     case slots = "worker.slots"
+    case schedule = "schedule.name"
+    case slot = "schedule.slot"
+    case outcome = "schedule.outcome"
+    case definition = "schedule.definition"
+    case schedules = "schedule.count"
 }
 
 extension Logger.Metadata {

@@ -52,20 +52,8 @@ package struct RunStarter: Sendable {
         try await self.ledger.setup(connection)
         try await self.queue.setup()
         let drains = try await self.drain(plan, terms, priority: priority, timeout: timeout, knobs, connection)
-        let new = Ledger.NewRun(
-            run: Self.newRunID(),
-            target: target.name,
-            schema: plan.resolved.facts.schema,
-            table: plan.resolved.facts.table,
-            definitionHash: target.definitionHash,
-            priority: priority,
-            knobs: knobs,
-            batchRows: batchRows,
-            strategy: plan.choice.strategy,
-            estimated: plan.estimatedRows,
-            timeout: timeout,
-            after: drains
-        )
+        var new = Self.newRun(plan, knobs, priority: priority, batchRows: batchRows, timeout: timeout)
+        new.after = drains
         let (record, isNew) = try await self.ledger.create(new, connection)
         guard record.knobs == knobs else {
             throw RunRefusal(
@@ -148,6 +136,72 @@ package struct RunStarter: Sendable {
             runs.append(record.run)
         }
         return runs
+    }
+
+    /// A run that could be created, and what would have to be over before it.
+    package struct RunPlan: Sendable {
+        package var run: Ledger.NewRun
+        /// Runs that drain the children of its target's table.
+        package var drains: [Ledger.NewRun] = []
+        /// What an operator should look into, one sentence each.
+        package var warnings: [String] = []
+    }
+
+    /// Decides how a run would be cut, from the table's facts; writes nothing, and needs no queue.
+    ///
+    /// - `timeout`: after which it ends.
+    /// - Throws: `PlanningError`, `PostgresError`.
+    package func plan(
+        _ target: Target,
+        knobs: KnobValues,
+        batchRows: Int? = nil,
+        timeout: Duration? = nil,
+        _ connection: PostgresConnection
+    ) async throws -> RunPlan {
+        let terms = try await RunTerms.now(knobs: knobs, connection)
+        func plan(_ target: Target, _ batchRows: Int?) async throws -> Plan {
+            try await Plan.make(
+                target,
+                terms: terms,
+                duration: self.configuration.batches.duration,
+                fixedRows: batchRows,
+                connection
+            )
+        }
+        let parent = try await plan(target, batchRows)
+        try await self.checkReferences(parent, terms, connection)
+        var planned = RunPlan(run: Self.newRun(parent, knobs, batchRows: batchRows, timeout: timeout))
+        planned.warnings = try await TimeZoneDefaults.read(connection).warnings(parent.resolved)
+        if !target.drainFirst.isEmpty, try await parent.hasExpiredRows(terms, connection) {
+            for var child in target.drainFirst {
+                child.schema = parent.resolved.facts.schema
+                planned.drains.append(Self.newRun(try await plan(child, nil), knobs, timeout: timeout))
+            }
+        }
+        return planned
+    }
+
+    private static func newRun(
+        _ plan: Plan,
+        _ knobs: KnobValues,
+        priority: Priority = .default,
+        batchRows: Int? = nil,
+        timeout: Duration?
+    ) -> Ledger.NewRun {
+        let target = plan.resolved.target
+        return Ledger.NewRun(
+            run: Self.newRunID(),
+            target: target.name,
+            schema: plan.resolved.facts.schema,
+            table: plan.resolved.facts.table,
+            definitionHash: target.definitionHash,
+            priority: priority,
+            knobs: knobs,
+            batchRows: batchRows,
+            strategy: plan.choice.strategy,
+            estimated: plan.estimatedRows,
+            timeout: timeout
+        )
     }
 
     /// Makes an unfinished run known to a queue that has lost it, if it has: it is planned anew, under a new generation.

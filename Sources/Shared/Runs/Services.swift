@@ -51,9 +51,22 @@ package struct Services: Sendable {
         return Queue(redis: redis, namespace: self.configuration.namespace)
     }
 
+    /// All schedules, with their values from the environment; read by those who need them, since a worker must not end for a
+    /// wrong one.
+    ///
+    /// - Throws: `ConfigurationError`.
+    package func schedules() throws(ConfigurationError) -> [ScheduleEntry] {
+        try ScheduleEntry.load(self.configuration, catalog: self.catalog, environment: self.environment)
+    }
+
     /// Changes runs as operators wish.
     package func runControl(_ queue: Queue) -> RunControl {
         RunControl(ledger: self.ledger, queue: queue, configuration: self.configuration)
+    }
+
+    /// Creates runs.
+    package func runStarter(_ queue: Queue) -> RunStarter {
+        RunStarter(ledger: self.ledger, queue: queue, configuration: self.configuration)
     }
 
     /// Runs steps of any run.

@@ -1,0 +1,67 @@
+import Shared
+
+/// How one target of a `producer cleanup` ended; one line for people, one object for programs.
+struct CleanupResult: Sendable, Encodable {
+    var target: String
+    var outcome: Outcome
+    /// Why, for all but `finished`.
+    var reason: String?
+    var run: String?
+    var rows = 0
+    var cascaded = 0
+    var seconds = 0.0
+
+    /// The words are a contract.
+    enum Outcome: String, Sendable, Encodable {
+        case finished
+        /// A knob is not set; no failure.
+        case off
+        case failed
+        case cancelled
+        /// Paused by an error, until an operator has mended it.
+        case paused
+        /// The time was over before the run was.
+        case timedOut = "timed out"
+        /// The time was over before its turn came.
+        case notBegun = "not begun"
+    }
+
+    var isFailure: Bool { self.outcome != .finished && self.outcome != .off }
+
+    /// `Name: finished, 4 000 000 rows deleted, 12 cascaded, 3.2 s`.
+    var line: String {
+        var parts = ["\(self.target): \(self.outcome.rawValue)" + (self.reason.map { ": \($0)" } ?? "")]
+        if let run = self.run {
+            parts += ["\(Output.number(self.rows)) rows deleted", "\(Output.number(self.cascaded)) cascaded"]
+            parts.append("\((self.seconds * 10).rounded() / 10) s")
+            if self.isFailure { parts.append("run \(run)") }
+        }
+        return parts.joined(separator: ", ")
+    }
+
+    init(_ target: String, _ outcome: Outcome, reason: String? = nil) {
+        self.target = target
+        self.outcome = outcome
+        self.reason = reason
+    }
+
+    /// What became of a run that was waited for.
+    ///
+    /// - `timeout`: how long the command may take, for the sentence when that was the reason.
+    init(_ status: RunStatus, timeout: Duration?, seconds: Double) {
+        let limit = timeout.map { "the timeout of \(DurationText.format($0)) was over" } ?? "its timeout was over"
+        switch status.state {
+        case .finished: self.init(status.target, .finished)
+        case .failed where status.error == "timed out": self.init(status.target, .timedOut, reason: limit)
+        case .failed: self.init(status.target, .failed, reason: status.error)
+        case .cancelled: self.init(status.target, .cancelled, reason: status.error)
+        case .paused where status.isPausedByError: self.init(status.target, .paused, reason: status.error)
+        case .planning, .running, .verifying, .paused:
+            self.init(status.target, .timedOut, reason: "\(limit), and the run is still \(status.state.rawValue)")
+        }
+        self.run = status.run
+        self.rows = status.rows.deleted
+        self.cascaded = status.rows.cascaded
+        self.seconds = seconds
+    }
+}

@@ -1,0 +1,132 @@
+import Foundation
+import Logging
+import PostgresClient
+import Shared
+
+/// Settles one slot: with a run, or with the reason why there is none.
+struct SlotFiring: Sendable {
+    let services: Services
+    let queue: Queue
+    let pool: ConnectionPool
+    let planningLimit: Duration
+
+    /// A slot that is due.
+    struct Work: Sendable {
+        var entry: ScheduleEntry
+        var timing: ScheduleTiming
+        var due: ScheduleTiming.Due
+        /// What became of the slot before, so that what is always the same is said once.
+        var lastOutcome: String?
+    }
+
+    /// Settles a slot, unless somebody else does.
+    ///
+    /// - Throws: what will be over soon: an outage, a lock. The slot stays open then, as long as catch-up allows. Whatever
+    ///   else stands in the way is the slot's outcome.
+    func settle(_ work: Work) async throws {
+        switch (work.due, work.entry.knobs) {
+        case (.missed(let moment), _):
+            let limit = DurationText.format(work.timing.catchUp)
+            try await self.settle(
+                work,
+                moment,
+                "missed: it was due longer ago than catch_up (\(limit)) allows",
+                .warning
+            )
+        case (.slot(let moment), .off(let reason)): try await self.settle(work, moment, "off: \(reason)", .info)
+        case (.slot(let moment), .on(let knobs)): try await self.fire(work, moment, knobs)
+        }
+    }
+
+    private func fire(_ work: Work, _ moment: Date, _ knobs: KnobValues) async throws {
+        let ledger = self.services.ledger
+        let slot = self.slot(work, moment)
+        do {
+            let (firing, warnings) = try await self.pool.withConnection { connection in
+                let plan = try await withTimeLimit(self.planningLimit) {
+                    try await self.services.runStarter(self.queue).plan(
+                        work.entry.target,
+                        knobs: knobs,
+                        batchRows: self.services.configuration.batches.rows,
+                        timeout: work.timing.timeout,
+                        connection
+                    )
+                }
+                return (try await ledger.fire(slot, plan, connection), plan.warnings)
+            }
+            switch firing {
+            case .started(let record):
+                self.log(.info, work, moment, Ledger.started, run: record.run)
+                for warning in warnings {
+                    self.services.logger.log(
+                        .warning,
+                        "a run may not do what is wanted",
+                        [.target: "\(record.target)", .error: "\(warning)"]
+                    )
+                }
+            case .skipped(let run): self.log(.warning, work, moment, Ledger.skipped(run), run: run)
+            case .taken: break
+            }
+        } catch  where Self.isLasting(error) {
+            try await self.settle(work, moment, "failed: \(error)", .error)
+        }
+    }
+
+    /// Whether an error would be the same at the next try.
+    private static func isLasting(_ error: any Error) -> Bool {
+        switch Fault(error) {
+        case .stopped, .serverAway, .queueAway, .conflict, .locked: false
+        default: !(error is TimeLimitExceeded)
+        }
+    }
+
+    private func settle(_ work: Work, _ moment: Date, _ outcome: String, _ level: Logger.Level) async throws {
+        let (ledger, slot) = (self.services.ledger, self.slot(work, moment))
+        let isOurs = try await self.pool.withConnection { try await ledger.settle(slot, outcome: outcome, $0) }
+        if isOurs { self.log(work.lastOutcome == outcome ? .debug : level, work, moment, outcome, run: nil) }
+    }
+
+    private func slot(_ work: Work, _ moment: Date) -> Ledger.Slot {
+        Ledger.Slot(
+            schedule: work.entry.schedule,
+            target: work.entry.target.name,
+            definition: work.timing.definition,
+            moment: moment
+        )
+    }
+
+    private func log(_ level: Logger.Level, _ work: Work, _ moment: Date, _ outcome: String, run: String?) {
+        var values: [LogKey: Logger.MetadataValue] = [
+            .schedule: "\(work.entry.schedule)", .target: "\(work.entry.target.name)",
+            .slot: "\(moment.formatted(.iso8601))", .outcome: "\(outcome)",
+        ]
+        if let run, !run.isEmpty { values[.run] = "\(run)" }
+        self.services.logger.log(level, "slot settled", values)
+    }
+}
+
+/// Something took longer than it may.
+struct TimeLimitExceeded: Error, CustomStringConvertible {
+    var limit: Duration
+
+    var description: String { "not done within \(DurationText.format(self.limit)); somebody may have locked the table" }
+}
+
+/// Cancels `body` after `limit`.
+///
+/// - Throws: `TimeLimitExceeded`, or what `body` throws.
+func withTimeLimit<Value: Sendable>(
+    _ limit: Duration,
+    _ body: @escaping @Sendable () async throws -> Value
+) async throws -> Value {
+    try await withThrowingTaskGroup(of: Value?.self) { group in
+        group.addTask { try await body() }
+        group.addTask {
+            try await Task.sleep(for: limit)
+            return nil
+        }
+        defer { group.cancelAll() }
+        guard let value = try await group.next() ?? nil else { throw TimeLimitExceeded(limit: limit) }
+        return value
+    }
+}

@@ -1,0 +1,123 @@
+import Foundation
+
+/// One target of one schedule: what fires by itself.
+package struct ScheduleEntry: Sendable {
+    /// The schedule's name; a target's own schedule is named after the target.
+    package let schedule: String
+    package let target: Target
+    /// nil while the schedule is off.
+    package let timing: ScheduleTiming?
+    /// The values of the target's knobs, or why it is off.
+    package let knobs: TargetSwitch
+    /// Why nothing runs: the variable of schedule or target that is not set; nil when all are.
+    package let reason: String?
+}
+
+extension ScheduleEntry {
+    /// All schedules with their values from the environment, by name and target.
+    ///
+    /// A target's own schedule comes from its definition, which is how a preset names the variables of the product it is for.
+    ///
+    /// - Throws: `ConfigurationError` for a value that is set and unusable, an empty one included, and for an unknown target.
+    package static func load(
+        _ configuration: EbbConfiguration,
+        catalog: Catalog,
+        environment: Environment
+    ) throws(ConfigurationError) -> [ScheduleEntry] {
+        func resolver(_ policy: SchedulePolicy, _ place: String) -> ScheduleResolver {
+            ScheduleResolver(
+                policy: policy,
+                place: place,
+                environment: environment,
+                keepNothing: configuration.keepNothing
+            )
+        }
+        var entries: [ScheduleEntry] = []
+        for target in catalog.targets {
+            guard let policy = target.schedule else { continue }
+            let place = "targets.\(target.name).\(ScheduleParser.key)"
+            entries.append(try resolver(policy, place).entry(target.name, target))
+        }
+        for schedule in try configuration.file.map(ScheduleParser.schedules) ?? [] {
+            let place = "\(ScheduleParser.section).\(schedule.name)"
+            let resolver = resolver(schedule.policy, place)
+            for (name, node) in schedule.targets {
+                let target: Target
+                do { target = try catalog.target(named: name) } catch { throw node.error(error.description) }
+                guard !entries.contains(where: { $0.schedule == schedule.name && $0.target.name == name }) else {
+                    throw schedule.node.error(
+                        "the target \(name) has a schedule of its own, which is called the same; accepted: another name"
+                    )
+                }
+                entries.append(try resolver.entry(schedule.name, target))
+            }
+        }
+        return entries.sorted { ($0.schedule, $0.target.name) < ($1.schedule, $1.target.name) }
+    }
+}
+
+/// Reads the values of one schedule.
+private struct ScheduleResolver {
+    let policy: SchedulePolicy
+    /// What errors about literals call it.
+    let place: String
+    let environment: Environment
+    /// The targets that may keep 0 rows.
+    let keepNothing: [String]
+
+    func entry(_ schedule: String, _ target: Target) throws(ConfigurationError) -> ScheduleEntry {
+        let cron = try self.value(self.policy.cron, .cron)
+        let zone = try self.optional(self.policy.timeZone, .zone)
+        let jitter = try self.optional(self.policy.jitter, .span)
+        let catchUp = try self.optional(self.policy.catchUp, .span)
+        let timeout = try self.optional(self.policy.timeout, .timeout)
+        let knobs = try target.resolveKnobs(environment: self.environment, keepNothing: self.keepNothing)
+        guard let cron else {
+            var reason = "no cron"
+            if case .variable(let name, _) = self.policy.cron { reason = "\(name) is not set" }
+            return ScheduleEntry(schedule: schedule, target: target, timing: nil, knobs: knobs, reason: reason)
+        }
+        if let named = cron.zone, let zone, named != zone {
+            throw ConfigurationError(
+                name: self.place,
+                problem: "the expression \"\(cron.text)\" and time_zone name different zones; accepted: one of them"
+            )
+        }
+        var effective = cron.zone ?? zone
+        if effective == nil { effective = try self.environment.timeZone() }
+        let timing = ScheduleTiming(
+            schedule: schedule,
+            target: target.name,
+            cron: cron,
+            zone: effective ?? .gmt,
+            jitter: jitter ?? .zero,
+            catchUp: catchUp ?? ScheduleTiming.defaultCatchUp,
+            timeout: timeout
+        )
+        var reason: String?
+        if case .off(let why) = knobs { reason = why }
+        return ScheduleEntry(schedule: schedule, target: target, timing: timing, knobs: knobs, reason: reason)
+    }
+
+    private func optional<Value>(_ knob: Knob?, _ kind: ScheduleText<Value>) throws(ConfigurationError) -> Value? {
+        guard let knob else { return nil }
+        return try self.value(knob, kind)
+    }
+
+    /// nil for a variable that is not set.
+    private func value<Value>(_ knob: Knob, _ kind: ScheduleText<Value>) throws(ConfigurationError) -> Value? {
+        let name: String
+        let text: String
+        switch knob {
+        case .literal(let literal): (name, text) = (self.place, literal)
+        case .variable(let variable, let otherwise):
+            guard let value = try self.environment.value(variable) ?? otherwise else { return nil }
+            (name, text) = (variable, value)
+        }
+        do {
+            return try kind.parse(text)
+        } catch {
+            throw ConfigurationError(name: name, rejected: error)
+        }
+    }
+}

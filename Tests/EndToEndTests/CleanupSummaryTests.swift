@@ -1,0 +1,177 @@
+import Foundation
+import PostgresClient
+import Testing
+
+/// `producer cleanup … --json`, with all its fields and their types.
+private struct ResultDocument: Decodable {
+    var target: String
+    var outcome: String
+    var reason: String?
+    var run: String?
+    var rows: Int
+    var cascaded: Int
+    var seconds: Double
+}
+
+/// `producer cleanup` of several targets: a line for each, whatever becomes of the others.
+@Suite(.timeLimit(.minutes(2))) struct `A cleanup of several targets` {
+    private static let configuration = """
+        presets: []
+        targets:
+          Events: {schema: SCHEMA, table: events, key: id, max_age: {column: created_at, age: 30d}}
+          Notes: {schema: SCHEMA, table: notes, key: id, max_age: {column: created_at, age: 1d}}
+          Broken: {schema: SCHEMA, table: nowhere, key: id, max_age: {column: created_at, age: 1d}}
+          Stuck: {schema: SCHEMA, table: stuck, key: id, max_age: {column: created_at, age: 1d}}
+          Unset: {schema: SCHEMA, table: notes, key: id, max_age: {column: created_at, age: "${NOTES_AGE}"}}
+
+        """
+
+    /// 5 notes with two remarks each, which go by cascade; and a table whose rows refuse to go.
+    private func withTables(_ body: (Sandbox) async throws -> Void) async throws {
+        try await withSandbox(Self.configuration) { sandbox in
+            let schema = sandbox.schema
+            try await sandbox.createEvents(2_000, keepsNewest: false)
+            try await sandbox.execute(
+                "CREATE TABLE \(schema).notes (id integer PRIMARY KEY, created_at timestamptz)",
+                "INSERT INTO \(schema).notes SELECT n, now() - interval '2 days' FROM generate_series(1, 1005) AS n",
+                "CREATE TABLE \(schema).remarks (note integer REFERENCES \(schema).notes ON DELETE CASCADE)",
+                "CREATE INDEX ON \(schema).remarks (note)",
+                "INSERT INTO \(schema).remarks SELECT n FROM generate_series(1, 6) AS n, generate_series(1, 2)",
+                "CREATE TABLE \(schema).stuck (id integer PRIMARY KEY, created_at timestamptz)",
+                "INSERT INTO \(schema).stuck VALUES (1, now() - interval '2 days')",
+                """
+                CREATE FUNCTION \(schema).refuse() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN RAISE 'this row stays'; END $$
+                """,
+                "CREATE TRIGGER refuse BEFORE DELETE ON \(schema).stuck FOR EACH ROW EXECUTE FUNCTION \(schema).refuse()"
+            )
+            try await body(sandbox)
+        }
+    }
+
+    private func lines(_ outcome: Outcome) -> [String] {
+        outcome.output.split(separator: "\n").map(String.init)
+            .filter { !$0.hasPrefix("run ") && !$0.hasPrefix("no worker") }
+    }
+
+    @Test func `goes on after an error, cleans one that is named twice once, and fails`() async throws {
+        try await self.withTables { sandbox in
+            let outcome = try await sandbox.run(
+                .producer,
+                ["cleanup", "Broken", "Unset", "Stuck", "Notes", "Events", "Notes", "--workers", "1"],
+                environment: Items.hasty.merging(["EBB_BATCHES_ATTEMPTS": "2"]) { $1 }
+            )
+            #expect(outcome.status == .exited(1), "\(outcome.errors)")
+            let lines = self.lines(outcome)
+            try #require(lines.count == 5, "\(outcome.output)")
+            #expect(lines[0].hasPrefix("Broken: failed: ") && lines[0].contains("nowhere"), "\(lines[0])")
+            #expect(lines[1] == "Unset: off: NOTES_AGE is not set")
+            #expect(lines[2].hasPrefix("Stuck: failed: 1 batches were given up on"), "\(lines[2])")
+            #expect(lines[2].contains(", 0 rows deleted, 0 cascaded, "), "\(lines[2])")
+            #expect(
+                lines[3].wholeMatch(of: /Notes: finished, 1 005 rows deleted, 12 cascaded, [0-9]+\.[0-9] s/) != nil,
+                "\(lines[3])"
+            )
+            #expect(lines[4].contains(#/^Events: finished, 1 59[0-9] rows deleted, 0 cascaded, /#), "\(lines[4])")
+            try await sandbox.expectSurvivors()
+            #expect(try await sandbox.runs().count == 3)
+        }
+    }
+
+    @Test func `is well when all are done or off`() async throws {
+        try await self.withTables { sandbox in
+            let outcome = try await sandbox.producer("cleanup", "Notes", "Unset", "--workers", "1", "--json")
+            #expect(outcome.status == .exited(0), "\(outcome.errors)")
+            let results = try outcome.json([ResultDocument].self)
+            #expect(results.map(\.target) == ["Notes", "Unset"])
+            #expect(results.map(\.outcome) == ["finished", "off"])
+            #expect(results.map(\.rows) == [1_005, 0])
+            #expect(results.map(\.cascaded) == [12, 0])
+            #expect(results[0].run != nil && results[0].seconds > 0 && results[0].reason == nil)
+            #expect(results[1].reason == "NOTES_AGE is not set")
+            let off = try await sandbox.producer("cleanup", "Unset")
+            #expect(off.status == .exited(0), "\(off.errors)")
+            #expect(self.lines(off) == ["Unset: off: NOTES_AGE is not set"])
+        }
+    }
+
+    @Test func `has one time for all: what runs then times out, what comes after is not begun`() async throws {
+        try await self.withTables { sandbox in
+            // Longer than the command may take, by far.
+            try await sandbox.execute(
+                """
+                CREATE FUNCTION \(sandbox.schema).slowly() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN PERFORM pg_sleep(0.05); RETURN old; END $$
+                """,
+                """
+                CREATE TRIGGER slowly BEFORE DELETE ON \(sandbox.schema).events
+                FOR EACH ROW EXECUTE FUNCTION \(sandbox.schema).slowly()
+                """
+            )
+            let outcome = try await sandbox.run(
+                .producer,
+                ["cleanup", "Events", "Notes", "Unset", "--workers", "1", "--timeout", "2s", "--batch-rows", "10"]
+            )
+            #expect(outcome.status == .exited(1), "\(outcome.errors)")
+            let lines = self.lines(outcome)
+            try #require(lines.count == 3, "\(outcome.output)")
+            #expect(
+                lines[0].hasPrefix("Events: timed out: the timeout of 2s was over, "),
+                "\(lines[0])"
+            )
+            let run = try #require(try await sandbox.runs().first)
+            #expect(lines[0].hasSuffix(" s, run \(run)"), "\(lines[0])")
+            #expect(lines[1] == "Notes: not begun: the timeout of 2s was over")
+            #expect(lines[2] == "Unset: off: NOTES_AGE is not set")
+            #expect(try await sandbox.runs() == [run])
+            #expect(try await sandbox.status(of: run).error == "timed out")
+        }
+    }
+
+    @Test func `is refused before anything runs when one name is wrong`() async throws {
+        try await self.withTables { sandbox in
+            let before = try await sandbox.rows()
+            try await sandbox.expectRefusal(
+                ["cleanup", "Events", "events"],
+                "unknown target events; did you mean Events?"
+            )
+            let none = try await sandbox.producer("cleanup")
+            #expect(none.status == .exited(64))
+            let zero = try await sandbox.producer("cleanup", "Events", "--timeout", "0")
+            #expect(zero.status == .exited(64), "\(zero.errors)")
+            #expect(try await sandbox.rows() == before)
+            #expect(try await sandbox.leftTraces() == [])
+        }
+    }
+
+    @Test func `has its later targets cleaned although the connection broke meanwhile`() async throws {
+        try await self.withTables { sandbox in
+            let locker = try await Servers.connect()
+            _ = try await locker.query("BEGIN")
+            _ = try await locker.query("LOCK TABLE \(sandbox.schema).notes IN ACCESS EXCLUSIVE MODE")
+            let (_, outcome) = try await sandbox.during(
+                .producer,
+                ["cleanup", "Notes", "Events", "--workers", "1"]
+            ) { _ in
+                // Planning waits for the lock; its session is ended there.
+                try await until("the producer waits") {
+                    try await sandbox.number(
+                        """
+                        SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity JOIN pg_locks USING (pid)
+                        WHERE application_name = 'ebb producer' AND NOT granted
+                          AND relation = '\(sandbox.schema).notes'::regclass
+                        """
+                    ) > 0
+                }
+            }
+            _ = try await locker.query("ROLLBACK")
+            await locker.close()
+            #expect(outcome.status == .exited(1), "\(outcome.errors)")
+            let lines = self.lines(outcome)
+            try #require(lines.count == 2, "\(outcome.output)")
+            #expect(lines[0].hasPrefix("Notes: failed: "), "\(lines[0])")
+            #expect(lines[1].contains(#/^Events: finished, 1 59[0-9] rows deleted/#), "\(lines[1])")
+            try await sandbox.expectSurvivors()
+        }
+    }
+}

@@ -1,0 +1,136 @@
+import Foundation
+import Shared
+import Testing
+
+@Suite struct ScheduleEntryTests {
+    private static let targets = """
+        targets:
+          A: {table: a, key: id, expires_at: e}
+          B: {table: b, key: id, max_age: {column: c, age: "${B_AGE}"}, schedule: {cron: "${B_CRON}", timeout: "${B_TIMEOUT}"}}
+
+        """
+
+    private static func load(
+        _ schedules: String = "",
+        _ variables: [String: String] = [:],
+        presets: [String] = []
+    ) throws -> [ScheduleEntry] {
+        let file = try ConfigurationFile(name: "ebb.yaml", yaml: self.targets + schedules)
+        var configuration = EbbConfiguration()
+        configuration.file = file
+        configuration.presets = presets
+        return try ScheduleEntry.load(
+            configuration,
+            catalog: Catalog.load(configuration),
+            environment: Environment(variables)
+        )
+    }
+
+    @Test func `a schedule of the file has an entry for each of its targets`() throws {
+        let entries = try Self.load(
+            """
+            schedules:
+              nightly: {cron: "0 3 * * *", time_zone: Europe/Berlin, targets: [A, B], timeout: 1h, jitter: 5m, catch_up: 24h}
+            """,
+            ["B_AGE": "1d"]
+        )
+        #expect(entries.map { "\($0.schedule) \($0.target.name)" } == ["B B", "nightly A", "nightly B"])
+        let timing = try #require(entries[1].timing)
+        #expect(timing.definition == "0 3 * * * in Europe/Berlin")
+        #expect(timing.jitter == .seconds(300))
+        #expect(timing.catchUp == .seconds(86_400))
+        #expect(timing.timeout == .seconds(3_600))
+        #expect(entries.map(\.reason) == ["B_CRON is not set", nil, nil])
+    }
+
+    @Test func `a target's own schedule comes from its variables`() throws {
+        let variables = ["B_AGE": "1d", "B_CRON": "TZ=Asia/Tokyo @hourly", "B_TIMEOUT": "10m"]
+        let entry = try #require(try Self.load("", variables).first)
+        #expect(entry.timing?.definition == "TZ=Asia/Tokyo @hourly in Asia/Tokyo")
+        #expect(entry.timing?.timeout == .seconds(600))
+        #expect(entry.timing?.catchUp == .seconds(300))
+        #expect(entry.timing?.jitter == .zero)
+        #expect(entry.reason == nil)
+    }
+
+    @Test func `a target that is off has slots all the same`() throws {
+        let entry = try #require(try Self.load("", ["B_CRON": "@hourly"]).first)
+        #expect(entry.timing != nil)
+        #expect(entry.reason == "B_AGE is not set")
+    }
+
+    @Test func `without a zone the machine's is taken, or TZ`() throws {
+        let schedules = "schedules: {s: {cron: '@daily', targets: A}}"
+        let entries = try Self.load(schedules, ["TZ": ":America/New_York"])
+        #expect(entries.last?.timing?.zone.identifier == "America/New_York")
+        #expect(try Self.load(schedules, ["TZ": ""]).last?.timing?.zone == .gmt)
+        #expect(try Self.load(schedules).last?.timing?.zone == .current)
+    }
+
+    @Test func `Distr's variables are those of its targets`() throws {
+        let entries = try Self.load("", [:], presets: ["distr"])
+        let reasons = Set(entries.compactMap(\.reason))
+        #expect(
+            reasons.isSuperset(of: [
+                "CLEANUP_DEPLOYMENT_TARGET_METRICS_CRON is not set",
+                "CLEANUP_DEPLOYMENT_REVISION_STATUS_CRON is not set",
+            ])
+        )
+        #expect(entries.allSatisfy { $0.timing == nil })
+    }
+
+    @Test(arguments: [
+        ("", ["B_CRON": ""], #"B_CRON: "" is empty; accepted: five fields"#),
+        ("", ["B_CRON": "0 3 * *"], #"B_CRON: "0 3 * *" has 4 fields; accepted: five fields"#),
+        (
+            "", ["B_CRON": "@daily", "B_TIMEOUT": "0"],
+            #"B_TIMEOUT: "0" is not greater than zero; accepted: a duration"#
+        ),
+        ("", ["B_CRON": "@daily", "B_TIMEOUT": ""], #"B_TIMEOUT: "" is not a duration; accepted: "#),
+        ("", ["B_CRON": "@daily", "B_AGE": "old"], #"B_AGE: "old" is not a duration"#),
+        ("", ["B_CRON": "@daily", "TZ": "Mars"], #"TZ: "Mars" is not a time zone; accepted: a name such as"#),
+        ("schedules: {s: {targets: A}}", [:], #"ebb.yaml:4: schedules.s: "cron" is missing"#),
+        ("schedules: {s: {cron: '@daily'}}", [:], #"ebb.yaml:4: schedules.s: "targets" is missing"#),
+        ("schedules: {s: {cron: '@daily', targets: []}}", [:], "the list is empty"),
+        ("schedules: {s: {cron: '@daily', targets: [A, A]}}", [:], #""A" is listed twice"#),
+        ("schedules: {s: {cron: '@daily', targets: C}}", [:], "unknown target C"),
+        ("schedules: {s: {cron: '@daily', targets: A, every: 1h}}", [:], "schedules.s.every: unknown key"),
+        ("schedules: {s: {cron: daily, targets: A}}", [:], #"schedules.s.cron: "daily" has 1 field"#),
+        ("schedules: {s: {cron: '@daily', targets: A, jitter: -1s}}", [:], #"schedules.s.jitter: "-1s" is negative"#),
+        ("schedules: {s: {cron: '@daily', targets: A, catch_up: long}}", [:], #"catch_up: "long" is not a duration"#),
+        ("schedules: {s: {cron: '@daily', targets: A, timeout: 0s}}", [:], #"timeout: "0s" is not greater than zero"#),
+        (
+            "schedules: {s: {cron: '@daily', targets: A, time_zone: Mars}}", [:],
+            #"time_zone: "Mars" is not a time zone"#
+        ),
+        ("schedules: {1: {cron: '@daily', targets: A}}", [:], #""1" is not a schedule's name"#),
+        ("schedules: {B: {cron: '@daily', targets: B}}", [:], "the target B has a schedule of its own"),
+        (
+            "schedules: {s: {cron: 'TZ=UTC @daily', time_zone: Europe/Berlin, targets: A}}", [:],
+            "name different zones; accepted: one of them"
+        ),
+    ])
+    func `what is wrong is refused in a sentence`(
+        _ schedules: String,
+        _ variables: [String: String],
+        _ fragment: String
+    ) {
+        #expect {
+            _ = try Self.load(schedules, variables)
+        } throws: { error in
+            (error as? ConfigurationError)?.description.contains(fragment) == true
+        }
+    }
+
+    @Test func `the file may have schedules, and a mistaken key names them`() throws {
+        let file = "presets: []\nschedule: {}\n"
+        let path = FileManager.default.temporaryDirectory.appending(path: "ebb-\(UUID().uuidString).yaml")
+        try Data(file.utf8).write(to: path)
+        defer { #expect(throws: Never.self) { try FileManager.default.removeItem(at: path) } }
+        #expect {
+            _ = try EbbConfiguration.load(environment: Environment(["EBB_CONFIG": path.path()]))
+        } throws: { error in
+            "\(error)".contains("did you mean \"schedules\"?")
+        }
+    }
+}
