@@ -17,7 +17,7 @@ struct DistrSeed: Sendable {
     var notifications = 0
     /// Pairs of deployment and resource.
     var logGroups = 1_200
-    /// `LOG_RECORD_ENTRIES_MAX_COUNT`
+    /// The value of `LOG_RECORD_ENTRIES_MAX_COUNT`.
     var keep = 500
 
     fileprivate var sql: String {
