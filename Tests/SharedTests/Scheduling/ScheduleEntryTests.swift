@@ -67,16 +67,20 @@ import Testing
         #expect(try Self.load(schedules).last?.timing?.zone == .current)
     }
 
-    @Test func `Distr's variables are those of its targets`() throws {
+    @Test func `Distr's variables are those of its targets, the irregular one included`() throws {
         let entries = try Self.load("", [:], presets: ["distr"])
-        let reasons = Set(entries.compactMap(\.reason))
-        #expect(
-            reasons.isSuperset(of: [
-                "CLEANUP_DEPLOYMENT_TARGET_METRICS_CRON is not set",
-                "CLEANUP_DEPLOYMENT_REVISION_STATUS_CRON is not set",
-            ])
-        )
         #expect(entries.allSatisfy { $0.timing == nil })
+        let names = [
+            "DEPLOYMENT_REVISION_STATUS", "DEPLOYMENT_TARGET_METRICS", "DEPLOYMENT_LOG_RECORD",
+            "DEPLOYMENT_TARGET_LOG_RECORD", "OIDC_STATE", "ORGANIZATION",
+        ]
+        #expect(Set(entries.compactMap(\.reason)).isSuperset(of: names.map { "CLEANUP_\($0)_CRON is not set" }))
+        for name in names {
+            let timeout = name == "OIDC_STATE" ? "CLEANUP_OIDC_STATE_CRON_TIMEOUT" : "CLEANUP_\(name)_TIMEOUT"
+            let variables = ["CLEANUP_\(name)_CRON": "0 * * * *", timeout: "10m"]
+            let scheduled = try Self.load("", variables, presets: ["distr"]).compactMap(\.timing)
+            #expect(scheduled.map(\.timeout) == [.seconds(600)], "\(name)")
+        }
     }
 
     @Test(arguments: [
