@@ -1,7 +1,7 @@
 import ArgumentParser
 import Shared
 
-/// `producer doctor`: is everything there that a run needs?
+/// `producer doctor`: looks at everything that a run needs.
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",

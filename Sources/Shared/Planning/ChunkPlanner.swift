@@ -266,7 +266,7 @@ package struct ChunkPlanner: Sendable {
         _ statement: PostgresStatement,
         as range: BatchRange = .window(from: nil, to: nil)
     ) async throws -> [PostgresRow] {
-        let settings = TransactionSettings(for: range).statement()
+        let settings = self.statements.settings(for: range).statement()
         return try await self.connection.transaction(readOnly: true) { connection in
             _ = try connection.run(settings.sql, settings.parameters)
             return try connection.run(statement.sql, statement.parameters).rows

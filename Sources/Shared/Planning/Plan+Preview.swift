@@ -24,7 +24,7 @@ extension Plan {
             explained = statements.delete(range, pivots: query)
         }
         let explain = explained
-        let pins = TransactionSettings(for: range).statement()
+        let pins = statements.settings(for: range).statement()
         let lines = try await connection.transaction(readOnly: true) { connection in
             try connection.run(pins.sql, pins.parameters)
             return try connection.run("EXPLAIN \(explain.sql)", explain.parameters).rows.compactMap { $0[0] }

@@ -37,7 +37,7 @@ package struct RangeSplitter: Sendable {
         default: break
         }
         return try await connection.transaction(readOnly: true) { connection in
-            let settings = TransactionSettings(for: range, limits: self.limits).statement()
+            let settings = self.statements.settings(for: range, limits: self.limits).statement()
             _ = try connection.run(settings.sql, settings.parameters)
             let keys = try self.keys(range, limit: Self.fewKeys + 1, connection)
             if keys.count <= Self.fewKeys { return Self.halves(keys) }
@@ -51,7 +51,7 @@ package struct RangeSplitter: Sendable {
     package func narrowed(_ range: BatchRange, _ connection: PostgresConnection) async throws -> BatchRange {
         if case .keys = range { return range }
         return try await connection.transaction(readOnly: true) { connection in
-            let settings = TransactionSettings(for: range, limits: self.limits).statement()
+            let settings = self.statements.settings(for: range, limits: self.limits).statement()
             _ = try connection.run(settings.sql, settings.parameters)
             let keys = try self.keys(range, limit: 2, connection)
             return keys.count == 1 ? .keys(keys) : range

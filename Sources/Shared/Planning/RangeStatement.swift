@@ -52,6 +52,14 @@ package struct RangeStatement: Sendable {
         )
     }
 
+    /// The settings under which the statements of a range run.
+    ///
+    /// - `limits`: those of a step, without.
+    package func settings(for range: BatchRange, limits: TransactionSettings.TimeLimits? = nil) -> TransactionSettings {
+        let isHashing = self.resolved.guards.contains { !$0.isIndexed }
+        return TransactionSettings(for: range, limits: limits, isHashing: isHashing)
+    }
+
     /// What a batch runs to delete the expired rows of a range, in this order; the last one's count is the batch's.
     ///
     /// With `protect`, rows are locked first and deleted by a statement of its own. In one statement, a row whose first

@@ -63,14 +63,17 @@ package struct TransactionSettings: Sendable, Equatable {
     /// - Ranges scan once and hash the pivots; a nested loop, which looks cheap once statistics say that the table is
     ///   empty, would compare every row with every pivot.
     /// - Groups go from the pivots to the rows, one index lookup each.
-    /// - Keys find their rows by index whatever is joined to them; `protect` may want to hash a table without one.
-    package init(for range: BatchRange, limits: TimeLimits? = nil) {
+    /// - Keys find their rows by index, too; but a table that `protect` has to search without one is hashed, not searched
+    ///   once per key. Groups are not possible then.
+    ///
+    /// - `isHashing`: whether there is such a table; see `RangeStatement.settings`.
+    package init(for range: BatchRange, limits: TimeLimits? = nil, isHashing: Bool = false) {
         let off =
             switch range {
             case .block: ["enable_nestloop", "enable_mergejoin", "enable_bitmapscan"]
             case .window, .idRange: ["enable_nestloop", "enable_mergejoin", "enable_seqscan"]
-            case .group: ["enable_hashjoin", "enable_mergejoin", "enable_seqscan"]
-            case .keys: ["enable_mergejoin", "enable_seqscan"]
+            case .keys where isHashing: ["enable_nestloop", "enable_mergejoin", "enable_seqscan"]
+            case .group, .keys: ["enable_hashjoin", "enable_mergejoin", "enable_seqscan"]
             }
         self.init(limits ?? .step, off: off)
     }

@@ -63,7 +63,7 @@ package struct Verification: Sendable {
             var blocks: [Int] = []
             var keys: [[String]] = []
             for range in chunks {
-                let pins = TransactionSettings(for: range).statement()
+                let pins = self.statements.settings(for: range).statement()
                 _ = try connection.run(pins.sql, pins.parameters)
                 if let pivots, !pivots.isExact, try self.hasUncovered(range, connection) {
                     findings.needsPivots = true

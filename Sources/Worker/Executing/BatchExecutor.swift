@@ -55,7 +55,7 @@ struct BatchExecutor: Sendable {
         let children = context.resolved.facts.cascades
         var first = [
             PostgresStatement("BEGIN ISOLATION LEVEL READ COMMITTED"),
-            self.settings(for: range, counting: children),
+            self.settings(statements, range, counting: children),
             self.ledger.claim(run: message.run, batch: message.batch),
         ]
         if mode == .skippingLocked {
@@ -103,8 +103,12 @@ struct BatchExecutor: Sendable {
 
     /// Time limits, plan and text settings, all for this transaction only; and how many rows the cascading tables have
     /// lost in this session so far, since that counter may still hold what earlier transactions added.
-    private func settings(for range: BatchRange, counting children: [Int]) -> PostgresStatement {
-        TransactionSettings(for: range, limits: self.limits.timeLimits).statement(returning: Self.cascaded(children))
+    private func settings(
+        _ statements: RangeStatement,
+        _ range: BatchRange,
+        counting children: [Int]
+    ) -> PostgresStatement {
+        statements.settings(for: range, limits: self.limits.timeLimits).statement(returning: Self.cascaded(children))
     }
 
     private static func cascaded(_ children: [Int]) -> String {
