@@ -113,7 +113,7 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "Producer", "Worker", "PostgresClient", "RedisClient",
+                "Producer", "Worker", "PostgresClient", "RedisClient", "TestSupport",
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

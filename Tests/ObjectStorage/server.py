@@ -5,6 +5,7 @@
 
 Under /_ebb/ it takes JSON, always with the bucket that is meant:
     seed     {bucket, objects: [[key, size, age in seconds], ...]}      objects as if put so long ago
+    remove   {bucket, keys}                                             takes objects away behind everybody's back
     uploads  {bucket, uploads: [[key, age in seconds], ...]}            uploads in parts that nobody completes
     fault    {bucket, operation, kind, times, keys, code}               what goes wrong with the next requests
     hold     {bucket, operation, skip}                                  stops one request before it is worked on
@@ -19,6 +20,7 @@ import datetime
 import io
 import json
 import re
+import socket
 import sys
 import threading
 
@@ -127,8 +129,8 @@ class Server:
         if kind == "unavailable":
             return Response(UNAVAILABLE, status=503, mimetype="application/xml")(environ, start_response)
         if kind == "reset":
-            environ["werkzeug.socket"].close()
-            raise ConnectionAbortedError
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            return []
         refused = []
         if kind == "keys":
             body = request.get_data()
@@ -181,6 +183,10 @@ class Server:
             made = FakeKey(name=key, bucket_name=bucket, value=b"x" * size, account_id=DEFAULT_ACCOUNT_ID, region_name="us-east-1")
             made.last_modified = ago(age)
             target.keys[key] = made
+
+    def do_remove(self, state, bucket, keys):
+        for key in keys:
+            dict.pop(backend().buckets[bucket].keys, key, None)
 
     def do_uploads(self, state, bucket, uploads):
         target = backend().buckets[bucket]

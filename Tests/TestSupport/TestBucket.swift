@@ -95,6 +95,11 @@ package struct TestBucket: Sendable {
         try await self.order("seed", Order(bucket: self.name, objects: objects))
     }
 
+    /// Takes an object away behind everybody's back.
+    package func remove(_ key: String) async throws {
+        try await self.order("remove", Order(bucket: self.name, keys: [key]))
+    }
+
     /// Begins an upload in parts, as if so many seconds ago.
     package func beginUpload(_ key: String, age: Int) async throws {
         try await self.order("uploads", Order(bucket: self.name, uploads: [Upload(key: key, age: age)]))
@@ -168,7 +173,7 @@ package struct TestBucket: Sendable {
     }
 
     package func state() async throws -> State {
-        return try JSONDecoder().decode(State.self, from: try await self.order("state", Order(bucket: self.name)))
+        try JSONDecoder().decode(State.self, from: try await self.order("state", Order(bucket: self.name)))
     }
 
     @discardableResult

@@ -69,7 +69,7 @@ package struct TransactionSettings: Sendable, Equatable {
             switch range {
             case .block: ["enable_nestloop", "enable_mergejoin", "enable_bitmapscan"]
             case .window, .idRange: ["enable_nestloop", "enable_mergejoin", "enable_seqscan"]
-            case .group: ["enable_hashjoin", "enable_mergejoin", "enable_seqscan"]
+            case .group, .objects: ["enable_hashjoin", "enable_mergejoin", "enable_seqscan"]
             case .keys: ["enable_mergejoin", "enable_seqscan"]
             }
         self.init(limits ?? .step, off: off)

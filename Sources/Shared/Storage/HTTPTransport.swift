@@ -15,6 +15,8 @@ package final class HTTPTransport: Sendable {
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
         configuration.timeout.connect = .seconds(10)
         configuration.httpVersion = .http1Only
+        // Tries are counted elsewhere.
+        configuration.connectionPool.retryConnectionEstablishment = false
         configuration.dnsOverride = hosts
         self.client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }

@@ -84,7 +84,8 @@ package struct ObjectStore: Sendable {
             }
             var objects: [Object] = []
             for content in listing.contents ?? [] {
-                guard let key = PercentEncoding.decode(content.key), let date = StorageTime.iso(content.lastModified) else {
+                guard let key = PercentEncoding.decode(content.key), let date = StorageTime.iso(content.lastModified)
+                else {
                     throw answer.malformed("a key or a time in it cannot be read")
                 }
                 objects.append(Object(key: try self.own(key, answer), size: content.size ?? 0, lastModified: date))

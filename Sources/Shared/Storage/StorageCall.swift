@@ -103,7 +103,9 @@ struct StorageCall: Sendable {
 
         private var errorDocument: StorageDocument.Failure? {
             let body = self.response.body
-            do { return try StorageDocument.decode(StorageDocument.Failure.self, root: "Error", body) } catch { return nil }
+            do { return try StorageDocument.decode(StorageDocument.Failure.self, root: "Error", body) } catch {
+                return nil
+            }
         }
 
         private static let codes = [301: "PermanentRedirect", 403: "AccessDenied", 404: "NotFound"]

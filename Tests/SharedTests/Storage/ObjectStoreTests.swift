@@ -122,7 +122,9 @@ import Testing
         try await bucket.inflict(.keys, on: "delete", keys: ["k1", "k3"], code: "InternalError")
         let deletion = try await Self.store(bucket).delete((0..<5).map { "k\($0)" })
         #expect(deletion.deleted == ["k0", "k2", "k4"])
-        #expect(deletion.failures.map(\.key) == ["k1", "k3"] && deletion.failures.allSatisfy { $0.code == "InternalError" })
+        #expect(
+            deletion.failures.map(\.key) == ["k1", "k3"] && deletion.failures.allSatisfy { $0.code == "InternalError" }
+        )
         #expect(try await bucket.state().keys == ["k1", "k3"])
     }
 

@@ -116,7 +116,9 @@ import Testing
         )
         let authorization = try #require(added.last?.value)
         #expect(authorization.hasSuffix("Signature=\(vector.signature)"), "\(authorization)")
-        #expect(authorization.hasPrefix("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, "))
+        #expect(
+            authorization.hasPrefix("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, ")
+        )
         #expect(added.first { $0.name == "x-amz-security-token" }?.value == vector.token)
     }
 
