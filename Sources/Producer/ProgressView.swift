@@ -70,7 +70,13 @@ struct ProgressView {
             ["state", status.state.rawValue],
             ["strategy", status.strategy],
             ["cutoff", status.cutoff ?? "none"],
-            [
+            status.rows.bytes.map { bytes in
+                [
+                    "objects",
+                    "\(Output.number(status.rows.deleted)) deleted of about \(Output.number(status.rows.estimated)), "
+                        + "\(Output.bytes(bytes)) reclaimed",
+                ]
+            } ?? [
                 "rows",
                 "\(Output.number(status.rows.deleted)) deleted of about \(Output.number(status.rows.estimated)), "
                     + "\(Output.number(status.rows.cascaded)) more by cascade",

@@ -59,6 +59,16 @@ struct CommandError: Error, CustomStringConvertible {
 }
 
 extension Services {
+    /// The store of a target.
+    ///
+    /// - Throws: `CommandError` when it is off.
+    func store(of target: ObjectTarget) throws -> ObjectStore {
+        switch try self.stores.store(named: target.store) {
+        case .on(let store): store
+        case .off(let reason): throw CommandError("target \(target.name) is off: \(reason)")
+        }
+    }
+
     /// The services of a producer command.
     static func producer() throws(ConfigurationError) -> Services {
         var services = try Services(environment: .process(), label: "ebb.producer")

@@ -45,13 +45,8 @@ package struct TestBed: Sendable {
 
     /// Creates a run of a target with the knobs it is configured with.
     package func start(_ name: String = "Target", batchRows: Int? = nil) async throws -> RunRecord {
-        let target = try self.target(name)
-        guard
-            case .on(let knobs) = try target.resolveKnobs(
-                environment: self.services.environment,
-                keepNothing: self.services.configuration.keepNothing
-            )
-        else {
+        let entry = try self.services.catalog.entry(named: name)
+        guard case .on(let knobs) = try self.services.resolve(entry) else {
             throw UnexpectedState("target \(name) is off")
         }
         let starter = RunStarter(
@@ -59,7 +54,15 @@ package struct TestBed: Sendable {
             queue: self.queue,
             configuration: self.services.configuration
         )
-        return try await starter.start(target, knobs: knobs, batchRows: batchRows, self.connection).run
+        switch entry {
+        case .table(let target):
+            return try await starter.start(target, knobs: knobs, batchRows: batchRows, self.connection).run
+        case .objects(let target):
+            guard case .on(let store) = try self.services.stores.store(named: target.store) else {
+                throw UnexpectedState("store \(target.store) is off")
+            }
+            return try await starter.start(target, store: store, knobs: knobs, self.connection).run
+        }
     }
 
     /// Runs the step that the run is at, if it can be run now, and returns it.

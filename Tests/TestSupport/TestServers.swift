@@ -8,6 +8,10 @@ package enum TestServers {
 
     package static func redisURL() throws -> String { try self.value("EBB_TEST_REDIS_URL", "the Redis that tests use") }
 
+    package static func objectStorageURL() throws -> String {
+        try self.value("EBB_TEST_S3_URL", "the object storage that tests use")
+    }
+
     private static func value(_ name: String, _ what: String) throws -> String {
         guard let value = ProcessInfo.processInfo.environment[name], !value.isEmpty else {
             throw UnexpectedState("\(name) is not set: give the URL of \(what); make test sets it")

@@ -80,7 +80,7 @@ struct Cleanup: AsyncParsableCommand {
         until deadline: ContinuousClock.Instant?,
         _ session: inout Session
     ) async throws -> CleanupResult {
-        let name = wanted.target.name
+        let name = wanted.entry.name
         guard case .on(let knobs) = wanted.knobs else {
             return CleanupResult(name, .off, reason: wanted.knobs.reason)
         }
@@ -94,7 +94,7 @@ struct Cleanup: AsyncParsableCommand {
             session = try await session.mended()
             let launcher = RunLauncher(session: session, isQuiet: self.json || !Output.isTerminal)
             let (record, isNew) = try await launcher.start(
-                wanted.target,
+                wanted.entry,
                 knobs: knobs,
                 priority: .default,
                 batchRows: self.options.batchRows,

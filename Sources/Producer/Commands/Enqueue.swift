@@ -30,9 +30,9 @@ struct Enqueue: AsyncParsableCommand {
             let services = try Services.producer()
             let wanted = try self.options.wanted(services).map { wanted in
                 guard case .on(let knobs) = wanted.knobs else {
-                    throw CommandError("target \(wanted.target.name) is off: \(wanted.knobs.reason)")
+                    throw CommandError("target \(wanted.entry.name) is off: \(wanted.knobs.reason)")
                 }
-                return (wanted.target, knobs)
+                return (wanted.entry, knobs)
             }
             let session = try await Session.open(services)
             let launcher = RunLauncher(session: session, isQuiet: self.json)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import FoundationEssentials
 import PostgresClient
 import Shared
 
@@ -35,6 +36,9 @@ struct PlanCommand: AsyncParsableCommand {
         var foreignKeysSeconds: Double
         var cascade: [CascadeDocument]
         var warnings: [String]
+        /// Of objects only.
+        var estimatedKeys: Int?
+        var estimatedBytes: Int?
         var sql: String
         var explain: [String]
 
@@ -43,6 +47,8 @@ struct PlanCommand: AsyncParsableCommand {
             case estimatedRows = "estimated_rows"
             case countedRows = "counted_rows"
             case estimatedBatches = "estimated_batches"
+            case estimatedKeys = "estimated_keys"
+            case estimatedBytes = "estimated_bytes"
             case predictedWALBytes = "predicted_wal_bytes"
             case referencingKeys = "referencing_keys"
             case foreignKeys = "foreign_keys"
@@ -58,9 +64,14 @@ struct PlanCommand: AsyncParsableCommand {
             var documents: [Document] = []
             for wanted in wanted {
                 guard case .on(let knobs) = wanted.knobs else {
-                    throw CommandError("target \(wanted.target.name) is off: \(wanted.knobs.reason)")
+                    throw CommandError("target \(wanted.entry.name) is off: \(wanted.knobs.reason)")
                 }
-                documents.append(try await self.document(wanted.target, knobs, services, connection))
+                switch wanted.entry {
+                case .table(let target):
+                    documents.append(try await self.document(target, knobs, services, connection))
+                case .objects(let target):
+                    documents.append(try await Self.document(target, knobs, services, connection))
+                }
             }
             await connection.close()
             if self.json { return try Output.json(documents) }
@@ -111,27 +122,76 @@ struct PlanCommand: AsyncParsableCommand {
         )
     }
 
+    private static func document(
+        _ target: ObjectTarget,
+        _ knobs: KnobValues,
+        _ services: Services,
+        _ connection: PostgresConnection
+    ) async throws -> Document {
+        let plan = try await ObjectPlan.make(
+            target,
+            minAge: knobs.maxAge ?? .zero,
+            store: try services.store(of: target),
+            limits: services.configuration.batches.timeLimits,
+            connection
+        )
+        let reason =
+            plan.cut.digits == 0
+            ? "one listing holds all keys of \(target.prefix)"
+            : "\(plan.cut.digits) digits of about \(plan.estimatedKeys) keys make batches of some thousand"
+        return Document(
+            target: target.name,
+            table: plan.location,
+            rule: target.ruleInWords(knobs),
+            cutoff: plan.cutoff.formatted(.iso8601),
+            strategy: Strategy.prefix.rawValue,
+            reason: reason,
+            estimatedRows: plan.estimatedObjects,
+            estimatedBatches: plan.cut.count,
+            predictedWALBytes: 0,
+            referencingKeys: target.references.map { "\($0.table) (\($0.column))" },
+            estimatedKeys: plan.estimatedKeys,
+            estimatedBytes: plan.estimatedBytes,
+            sql: plan.references.statement(plan.sample).sql,
+            explain: try await plan.references.explain(plan.sample, connection)
+        )
+    }
+
     private static func show(_ plan: Document) {
         var rows = [
-            ["target", "\(plan.target), table \(plan.table)"],
+            ["target", "\(plan.target), \(plan.estimatedKeys == nil ? "table" : "bucket") \(plan.table)"],
             ["rule", plan.rule],
             ["cutoff", plan.cutoff ?? "none"],
             ["strategy", "\(plan.strategy): \(plan.reason)"],
-            [
-                "rows",
-                plan.countedRows.map { "\(Output.number($0)), counted now" }
-                    ?? "about \(Output.number(plan.estimatedRows)), by statistics",
-            ],
-            ["batches", "about \(Output.number(plan.estimatedBatches))"],
-            ["WAL", "about \(Output.bytes(plan.predictedWALBytes))"],
         ]
+        if let keys = plan.estimatedKeys {
+            rows += [
+                ["keys", "about \(Output.number(keys))"],
+                [
+                    "objects",
+                    "about \(Output.number(plan.estimatedRows)), \(Output.bytes(plan.estimatedBytes ?? 0))",
+                ],
+                ["batches", Output.number(plan.estimatedBatches)],
+            ]
+        } else {
+            rows += [
+                [
+                    "rows",
+                    plan.countedRows.map { "\(Output.number($0)), counted now" }
+                        ?? "about \(Output.number(plan.estimatedRows)), by statistics",
+                ],
+                ["batches", "about \(Output.number(plan.estimatedBatches))"],
+                ["WAL", "about \(Output.bytes(plan.predictedWALBytes))"],
+            ]
+        }
         rows += plan.cascade.enumerated().map { position, cascade in
             [position == 0 ? "by cascade" : "", cascade.words]
         }
         rows += plan.foreignKeys.enumerated().map { position, key in [position == 0 ? "looked up" : "", key.words] }
         rows += plan.warnings.map { ["warning", $0] }
         Output.table(rows)
-        print("\nSQL of the first batch:\n\(plan.sql)\n\nEXPLAIN:")
+        let what = plan.estimatedKeys == nil ? "SQL of the first batch" : "References are looked up so"
+        print("\n\(what):\n\(plan.sql)\n\nEXPLAIN:")
         for line in plan.explain { print(line) }
         print("")
     }

@@ -18,7 +18,7 @@ struct RunLauncher: Sendable {
     ///
     /// - `timeout`: of a new run; one that is found keeps its own.
     func start(
-        _ target: Target,
+        _ entry: CatalogEntry,
         knobs: KnobValues,
         priority: Priority,
         batchRows: Int?,
@@ -29,17 +29,29 @@ struct RunLauncher: Sendable {
             queue: self.session.queue,
             configuration: self.session.services.configuration
         ) { [logger = self.session.services.logger] warning in
-            logger.log(.warning, "a run may not do what is wanted", [.target: "\(target.name)", .error: "\(warning)"])
+            logger.log(.warning, "a run may not do what is wanted", [.target: "\(entry.name)", .error: "\(warning)"])
         }
-        let rows = batchRows ?? self.session.services.configuration.batches.rows
-        let (record, isNew) = try await starter.start(
-            target,
-            knobs: knobs,
-            priority: priority,
-            batchRows: rows,
-            timeout: timeout,
-            self.session.connection
-        )
+        let (record, isNew): (RunRecord, Bool)
+        switch entry {
+        case .table(let target):
+            (record, isNew) = try await starter.start(
+                target,
+                knobs: knobs,
+                priority: priority,
+                batchRows: batchRows ?? self.session.services.configuration.batches.rows,
+                timeout: timeout,
+                self.session.connection
+            )
+        case .objects(let target):
+            (record, isNew) = try await starter.start(
+                target,
+                store: try self.session.services.store(of: target),
+                knobs: knobs,
+                priority: priority,
+                timeout: timeout,
+                self.session.connection
+            )
+        }
         if !isNew && !self.isQuiet { print("run \(record.run) of \(record.target) is not over yet; it goes on") }
         try await self.plan(record.run)
         return (record, isNew)

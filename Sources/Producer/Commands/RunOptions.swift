@@ -36,7 +36,7 @@ struct RunOptions: ParsableArguments {
 
     /// A target that was asked for, with the values of its knobs.
     struct Wanted: Sendable {
-        var target: Target
+        var entry: CatalogEntry
         var knobs: TargetSwitch
     }
 
@@ -45,14 +45,9 @@ struct RunOptions: ParsableArguments {
     /// - Throws: `ConfigurationError` for an unknown target or a bad knob.
     func wanted(_ services: Services) throws -> [Wanted] {
         try self.targets.map { name in
-            let target = try services.catalog.target(named: name)
-            let knobs = try target.resolveKnobs(
-                environment: services.environment,
-                maxAge: self.maxAge,
-                keep: self.keep,
-                keepNothing: services.configuration.keepNothing
-            )
-            return Wanted(target: target, knobs: knobs)
+            let entry = try services.catalog.entry(named: name)
+            let knobs = try services.resolve(entry, maxAge: self.maxAge, keep: self.keep)
+            return Wanted(entry: entry, knobs: knobs)
         }
     }
 }

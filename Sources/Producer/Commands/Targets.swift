@@ -22,7 +22,7 @@ struct Targets: AsyncParsableCommand {
     func run() async throws {
         try await reportingErrors {
             let services = try Services.producer()
-            let entries = try services.catalog.targets.map { try Self.entry($0, services) }
+            let entries = try services.catalog.entries.map { try Self.entry($0, services) }
             if self.json { return try Output.json(entries) }
             Output.table(
                 [["TARGET", "TABLE", "ON", "RULE"]]
@@ -31,14 +31,16 @@ struct Targets: AsyncParsableCommand {
         }
     }
 
-    private static func entry(_ target: Target, _ services: Services) throws -> Entry {
-        let resolved = try target.resolveKnobs(
-            environment: services.environment,
-            keepNothing: services.configuration.keepNothing
-        )
+    private static func entry(_ target: CatalogEntry, _ services: Services) throws -> Entry {
+        let resolved = try services.resolve(target)
+        let place =
+            switch target {
+            case .table(let table): table.schema.map { "\($0).\(table.table)" } ?? table.table
+            case .objects(let objects): "\(objects.store)/\(objects.prefix)"
+            }
         var entry = Entry(
             name: target.name,
-            table: target.schema.map { "\($0).\(target.table)" } ?? target.table,
+            table: place,
             rule: target.ruleInWords(),
             knobs: target.knobs.compactMap { if case .variable(let name, _) = $0 { name } else { nil } },
             on: true

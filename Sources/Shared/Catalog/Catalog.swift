@@ -1,43 +1,64 @@
 /// All targets: those of the presets that are on, and the operator's own.
 package struct Catalog: Sendable {
-    /// By name.
-    package let targets: [Target]
+    /// Targets of both kinds, by name.
+    package let entries: [CatalogEntry]
+    /// What targets of objects refer to.
+    package let stores: [StoreDefinition]
     /// Names that a product had once, with the reason why they are gone.
     package let removed: [String: String]
 
-    /// Reads the shipped catalogues that are on, and the `targets` of the operator's file.
+    /// The targets whose rows are in a table, by name.
+    package var targets: [Target] {
+        self.entries.compactMap { if case .table(let target) = $0 { target } else { nil } }
+    }
+
+    /// Reads the shipped catalogues that are on, and the `targets` and `stores` of the operator's file.
     package static func load(
         presets: [String],
         file: ConfigurationFile?
     ) throws(ConfigurationError) -> Catalog {
-        var targets: [String: Target] = [:]
+        var entries: [String: CatalogEntry] = [:]
         var removed: [String: String] = [:]
         var origin: [String: Preset] = [:]
+        var stores: [StoreDefinition] = []
         for name in presets {
             guard let preset = Preset(rawValue: name) else {
                 throw ConfigurationError("unknown preset \(name); accepted: \(Preset.names.joined(separator: ", "))")
             }
             let file = try ConfigurationFile(name: preset.fileName, yaml: preset.yaml)
-            let result = try CatalogParser.targets(ofPreset: file)
-            for (target, _) in result.targets {
-                targets[target.name] = target
-                origin[target.name] = preset
+            stores += try StoreParser.stores(of: file)
+            let result = try CatalogParser.targets(ofPreset: file, stores: stores.map(\.name))
+            for (entry, _) in result.targets {
+                entries[entry.name] = entry
+                origin[entry.name] = preset
             }
             removed.merge(result.removed) { first, _ in first }
         }
-        for (target, node) in try file.map(CatalogParser.targets(of:))?.targets ?? [] {
-            // Taking the operator's would change silently what a shipped name deletes.
-            if let preset = origin[target.name] {
-                throw node.error(
-                    "the preset \(preset.rawValue) already has a target of this name; "
-                        + "accepted: another name, or presets without \(preset.rawValue)"
-                )
+        if let file {
+            for store in try StoreParser.stores(of: file) {
+                guard !stores.contains(where: { $0.name == store.name }) else {
+                    throw ConfigurationError(
+                        name: "\(file.name): stores.\(store.name)",
+                        problem: "a preset already has a store of this name; accepted: another name"
+                    )
+                }
+                stores.append(store)
             }
-            targets[target.name] = target
+            for (entry, node) in try CatalogParser.targets(of: file, stores: stores.map(\.name)).targets {
+                // Taking the operator's would change silently what a shipped name deletes.
+                if let preset = origin[entry.name] {
+                    throw node.error(
+                        "the preset \(preset.rawValue) already has a target of this name; "
+                            + "accepted: another name, or presets without \(preset.rawValue)"
+                    )
+                }
+                entries[entry.name] = entry
+            }
         }
         return Catalog(
-            targets: targets.values.sorted { $0.name < $1.name },
-            removed: removed.filter { targets[$0.key] == nil }
+            entries: entries.values.sorted { $0.name < $1.name },
+            stores: stores,
+            removed: removed.filter { entries[$0.key] == nil }
         )
     }
 
@@ -54,19 +75,32 @@ package struct Catalog: Sendable {
     /// Whether a target is the operator's own, and not a preset's.
     func isOperators(_ name: String, _ configuration: EbbConfiguration) -> Bool {
         guard let file = configuration.file else { return false }
-        do { return try CatalogParser.targets(of: file).targets.contains { $0.target.name == name } } catch {
+        do { return try CatalogParser.targets(of: file, stores: self.stores.map(\.name)).targets.contains { $0.target.name == name } } catch {
             // The catalogue was made from this very file.
             return true
         }
     }
 
+    /// The target of objects of that name; nil when there is none.
+    package func objects(of name: String) -> ObjectTarget? {
+        if case .objects(let target)? = self.entries.first(where: { $0.name == name }) { target } else { nil }
+    }
+
     /// The target that an operator names; case counts.
-    package func target(named name: String) throws(ConfigurationError) -> Target {
-        if let target = self.targets.first(where: { $0.name == name }) { return target }
+    package func entry(named name: String) throws(ConfigurationError) -> CatalogEntry {
+        if let entry = self.entries.first(where: { $0.name == name }) { return entry }
         if let reason = self.removed[name] {
             throw ConfigurationError("the target \(name) no longer exists: \(reason)")
         }
-        let hint = NearestName.of(name, among: self.targets.map(\.name)).map { "; did you mean \($0)?" } ?? ""
+        let hint = NearestName.of(name, among: self.entries.map(\.name)).map { "; did you mean \($0)?" } ?? ""
         throw ConfigurationError("unknown target \(name)\(hint) (producer targets lists all)")
+    }
+
+    /// As ``entry(named:)``, of which the target must be one of a table.
+    package func target(named name: String) throws(ConfigurationError) -> Target {
+        guard case .table(let target) = try self.entry(named: name) else {
+            throw ConfigurationError("the target \(name) has objects and no table")
+        }
+        return target
     }
 }

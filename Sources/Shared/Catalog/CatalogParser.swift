@@ -5,7 +5,7 @@ struct CatalogParser {
 
     /// What a file defines.
     struct Result {
-        var targets: [(target: Target, node: ConfigurationNode)] = []
+        var targets: [(target: CatalogEntry, node: ConfigurationNode)] = []
         /// Names that the product no longer has, with the reason.
         var removed: [String: String] = [:]
     }
@@ -21,26 +21,30 @@ struct CatalogParser {
     private static let acceptedProtect = "the table, or the list of tables, whose rows keep those that they refer to"
 
     /// Reads the `targets` of the operator's file, and leaves the settings in it alone.
-    static func targets(of file: ConfigurationFile) throws(ConfigurationError) -> Result {
+    ///
+    /// - `stores`: the names of all stores there are.
+    static func targets(of file: ConfigurationFile, stores: [String]) throws(ConfigurationError) -> Result {
         var result = Result()
         for entry in try file.root.entries() where entry.key == Self.section {
             for target in try entry.value.entries() {
-                result.targets.append((try Self.target(target), target.value))
+                result.targets.append((try Self.entry(target, stores), target.value))
             }
         }
         return result
     }
 
-    /// Reads a preset, which holds nothing but targets, and may say that one is gone.
-    static func targets(ofPreset file: ConfigurationFile) throws(ConfigurationError) -> Result {
+    /// Reads a preset, which holds nothing but targets and their stores, and may say that one is gone.
+    static func targets(ofPreset file: ConfigurationFile, stores: [String]) throws(ConfigurationError) -> Result {
         var result = Result()
-        guard let section = try file.root.fields([Self.section])[Self.section] else { return result }
+        guard let section = try file.root.fields([Self.section, StoreParser.section])[Self.section] else {
+            return result
+        }
         for entry in try section.entries() {
             if try entry.value.entries().contains(where: { $0.key == Self.removed }) {
                 let reason = try entry.value.fields([Self.removed]).required(Self.removed, accepted: "why")
                 result.removed[entry.key] = try reason.text(accepted: "why the target is gone")
             } else {
-                result.targets.append((try Self.target(entry), entry.value))
+                result.targets.append((try Self.entry(entry, stores), entry.value))
             }
         }
         return result
@@ -50,11 +54,21 @@ struct CatalogParser {
         text.wholeMatch(of: /[A-Za-z][A-Za-z0-9_-]{0,62}/) != nil
     }
 
+    private static func entry(
+        _ entry: ConfigurationNode.Entry,
+        _ stores: [String]
+    ) throws(ConfigurationError) -> CatalogEntry {
+        guard Self.isTargetName(entry.key) else {
+            throw entry.value.error("\"\(entry.key)\" is not a target's name; accepted: \(Self.acceptedTarget)")
+        }
+        if try entry.value.entries().contains(where: { $0.key == ObjectTargetParser.mark }) {
+            return .objects(try ObjectTargetParser().target(entry, stores: stores))
+        }
+        return .table(try Self.target(entry))
+    }
+
     private static func target(_ entry: ConfigurationNode.Entry) throws(ConfigurationError) -> Target {
         let node = entry.value
-        guard Self.isTargetName(entry.key) else {
-            throw node.error("\"\(entry.key)\" is not a target's name; accepted: \(Self.acceptedTarget)")
-        }
         let fields = try node.fields(Self.keys)
         let table = try fields.required("table", accepted: "the table to clean").parse(
             accepted: NameScanner.acceptedName,
@@ -105,9 +119,9 @@ struct CatalogParser {
     }
 
     private static func strategy(_ node: ConfigurationNode?) throws(ConfigurationError) -> Strategy? {
-        let accepted = Strategy.allCases.map(\.rawValue).joined(separator: ", ")
+        let accepted = Strategy.ofTables.map(\.rawValue).joined(separator: ", ")
         return try node?.parse(accepted: accepted) { (text) throws(RejectedValue) in
-            guard let strategy = Strategy(rawValue: text) else {
+            guard let strategy = Strategy(rawValue: text), Strategy.ofTables.contains(strategy) else {
                 throw RejectedValue(text, "is not a strategy", accepted: accepted)
             }
             return strategy
@@ -133,7 +147,7 @@ struct CatalogParser {
                 "max_age or expires_at by a column of the target's own table"
             case .group where target.rule.keepNewest == nil: "keep_newest"
             case .idRange where target.key.count > 1: "a key of one column"
-            case .block, .window, .idRange, .group, .key, nil: nil
+            case .block, .window, .idRange, .group, .key, .prefix, nil: nil
             }
         if let node, let strategy = target.strategy, let missing {
             throw node.error("\"\(strategy.rawValue)\" needs \(missing); accepted: another strategy, or none")

@@ -56,13 +56,13 @@ extension Target {
         if let knob = self.rule.maxAge?.age {
             values.maxAge = maxAge
             if maxAge == nil {
-                values.maxAge = try self.value(of: knob, in: environment, unset: &unset, KnobText.age)
+                values.maxAge = try knob.value(of: self.name, in: environment, unset: &unset, KnobText.age)
             }
         }
         if let knob = self.rule.keepNewest?.count {
             values.keep = keep
             if keep == nil {
-                values.keep = try self.value(of: knob, in: environment, unset: &unset, KnobText.count)
+                values.keep = try knob.value(of: self.name, in: environment, unset: &unset, KnobText.count)
             }
         }
         if values.keep == 0, !keepNothing.contains(self.name) {
@@ -104,19 +104,23 @@ extension Target {
             }
         }
     }
+}
 
-    /// The value of one knob; a variable that is not there is added to `unset`.
-    private func value<Value>(
-        of knob: Knob,
+extension Knob {
+    /// Its value; a variable that is not there is added to `unset`.
+    ///
+    /// - `target`: whose knob it is, for errors.
+    func value<Value>(
+        of target: String,
         in environment: Environment,
         unset: inout [String],
         _ parse: (String) throws(RejectedValue) -> Value
     ) throws(ConfigurationError) -> Value? {
         let name: String
         let text: String
-        switch knob {
+        switch self {
         case .literal(let literal):
-            name = "targets.\(self.name)"
+            name = "targets.\(target)"
             text = literal
         case .variable(let variable, let otherwise):
             guard let value = try environment.value(variable) ?? otherwise else {

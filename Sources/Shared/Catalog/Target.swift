@@ -173,7 +173,11 @@ package enum Strategy: String, Sendable, Hashable, CaseIterable, Codable {
     case group
     /// Single rows, each in a transaction of its own: for few rows that take much with them. Never chosen, only asked for.
     case key
+    /// Objects whose keys start alike.
+    case prefix
 
     /// Those that the planner may choose; the others have to be asked for.
     package static let choices: [Strategy] = [.block, .window, .idRange, .group]
+    /// Those that cut a table.
+    static let ofTables = Self.allCases.filter { $0 != .prefix }
 }

@@ -22,7 +22,7 @@ extension EbbConfiguration {
     }
 
     /// What of the file others read.
-    private static let sections = [CatalogParser.section, ScheduleParser.section]
+    private static let sections = [CatalogParser.section, ScheduleParser.section, StoreParser.section]
 
     /// Walks the file along the dots of the settings' keys.
     private mutating func apply(

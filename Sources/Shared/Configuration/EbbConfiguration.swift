@@ -23,6 +23,7 @@ package struct EbbConfiguration: Sendable {
     package var ledger = Ledger()
     package var dead = Dead()
     package var outages = Outages()
+    package var storage = Storage()
     package var poll = Poll()
     package var worker = Worker()
     package var log = Log()
@@ -93,6 +94,23 @@ package struct EbbConfiguration: Sendable {
         package var pause: Duration = .seconds(1)
         /// The longest such pause.
         package var maxPause: Duration = .seconds(30)
+    }
+
+    package struct Storage: Sendable {
+        /// Tries of one request before the storage counts as away.
+        package var attempts = 5
+        /// The pause before the second try; it doubles with every further one.
+        package var backoff: Duration = .milliseconds(200)
+        /// The longest a request may take.
+        package var timeout: Duration = .seconds(30)
+
+        /// A longer pause would outlast what overloads a storage.
+        private static let longestPause = Duration.seconds(10)
+
+        /// The pause after so many tries, between a half and the whole of what it may be.
+        package func pause(after tries: Int, random: Double = .random(in: 0...1)) -> Duration {
+            min(Self.longestPause, self.backoff * Double(1 << min(max(tries, 1) - 1, 20))) * (0.5 + random / 2)
+        }
     }
 
     package struct Poll: Sendable {

@@ -131,6 +131,24 @@ extension Setting {
             "the longest such pause"
         ),
         Setting(
+            "storage.attempts",
+            \.storage.attempts,
+            .number(1...100),
+            "tries of one request before an object storage counts as away"
+        ),
+        Setting(
+            "storage.backoff",
+            \.storage.backoff,
+            .duration(from: .milliseconds(1), to: .seconds(60)),
+            "the pause before the second try; it doubles with every further one"
+        ),
+        Setting(
+            "storage.timeout",
+            \.storage.timeout,
+            .duration(from: .milliseconds(100), to: .seconds(3_600)),
+            "the longest that one request to an object storage may take"
+        ),
+        Setting(
             "poll.interval",
             \.poll.interval,
             .duration(from: .milliseconds(1), to: .seconds(60)),

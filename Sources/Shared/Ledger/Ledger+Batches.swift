@@ -7,11 +7,14 @@ extension Ledger {
         package var outcome: BatchOutcome
         package var rows: Int
         package var cascaded: Int
+        /// Of objects.
+        package var bytes: Int
 
-        package init(outcome: BatchOutcome, rows: Int, cascaded: Int) {
+        package init(outcome: BatchOutcome, rows: Int, cascaded: Int, bytes: Int = 0) {
             self.outcome = outcome
             self.rows = rows
             self.cascaded = cascaded
+            self.bytes = bytes
         }
     }
 
@@ -43,17 +46,25 @@ extension Ledger {
     /// How a batch ended; nil while it has not.
     package func batch(_ run: String, _ batch: String, _ connection: PostgresConnection) async throws -> BatchRecord? {
         try await connection.query(
-            "SELECT outcome, rows, cascaded FROM \(self.table("batch")) WHERE run = $1 AND batch = $2",
+            """
+            SELECT outcome, rows, cascaded, bytes FROM \(self.table("batch"))
+            WHERE run = $1 AND batch = $2 AND outcome <> 'open'
+            """,
             [run, batch]
         ).rows.first.map { row in
             guard let outcome = BatchOutcome(rawValue: try row.text(0)) else {
                 throw LedgerError("batch \(batch) of run \(run) ended as \(row[0] ?? ""), which this Ebb does not know")
             }
-            return BatchRecord(outcome: outcome, rows: row.int(1) ?? 0, cascaded: row.int(2) ?? 0)
+            return BatchRecord(
+                outcome: outcome,
+                rows: row.int(1) ?? 0,
+                cascaded: row.int(2) ?? 0,
+                bytes: row.int(3) ?? 0
+            )
         }
     }
 
-    /// Writes that a batch ended without deleting anything, before the queue hears of it: a late predecessor's first
+    /// Writes that a batch ended otherwise than done, before the queue hears of it: a late predecessor's first
     /// write then conflicts and rolls back.
     ///
     /// - `limits`: whoever is at the batch just now is waited for as long as a batch waits for a lock.
@@ -70,7 +81,8 @@ extension Ledger {
             _ = try connection.run(settings.sql, settings.parameters)
             _ = try connection.run(
                 """
-                INSERT INTO \(self.table("batch")) (run, batch, outcome) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+                INSERT INTO \(self.table("batch")) AS b (run, batch, outcome) VALUES ($1, $2, $3)
+                ON CONFLICT (run, batch) DO UPDATE SET outcome = excluded.outcome, owner = NULL WHERE b.outcome = 'open'
                 """,
                 [run, batch, outcome.rawValue]
             )
@@ -86,6 +98,8 @@ extension Ledger {
         package var split = 0
         package var rows = 0
         package var cascaded = 0
+        /// Of objects.
+        package var bytes = 0
 
         package init() {}
     }
@@ -95,7 +109,8 @@ extension Ledger {
         let row = try await connection.query(
             """
             SELECT count(*) FILTER (WHERE outcome = 'done'), count(*) FILTER (WHERE outcome = 'done' AND batch LIKE '%.%.%'),
-                   count(*) FILTER (WHERE outcome = 'split'), coalesce(sum(rows), 0), coalesce(sum(cascaded), 0)
+                   count(*) FILTER (WHERE outcome = 'split'), coalesce(sum(rows), 0), coalesce(sum(cascaded), 0),
+                   coalesce(sum(bytes), 0)
             FROM \(self.table("batch")) WHERE run = $1
             """,
             [run]
@@ -106,6 +121,7 @@ extension Ledger {
         settled.split = row?.int(2) ?? 0
         settled.rows = row?.int(3) ?? 0
         settled.cascaded = row?.int(4) ?? 0
+        settled.bytes = row?.int(5) ?? 0
         return settled
     }
 }

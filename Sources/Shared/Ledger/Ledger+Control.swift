@@ -11,12 +11,21 @@ extension Ledger {
                 _ = try connection.run(
                     """
                     UPDATE \(self.table("run"))
-                    SET finished_at = NULL, state = NULL, error = NULL, rows = NULL, cascaded = NULL, deadline = NULL
+                    SET finished_at = NULL, state = NULL, error = NULL, rows = NULL, cascaded = NULL, bytes = NULL,
+                        deadline = NULL
                     WHERE run = $1 AND state = 'failed'
                     """,
                     [record.run]
                 )
                 for batch in batches {
+                    // What a batch of objects has deleted stays counted.
+                    _ = try connection.run(
+                        """
+                        UPDATE \(self.table("batch")) SET outcome = 'open'
+                        WHERE run = $1 AND batch = $2 AND outcome = 'dead' AND rows > 0
+                        """,
+                        [record.run, batch]
+                    )
                     _ = try connection.run(
                         "DELETE FROM \(self.table("batch")) WHERE run = $1 AND batch = $2 AND outcome = 'dead'",
                         [record.run, batch]

@@ -1,3 +1,4 @@
+package import FoundationEssentials
 package import PostgresClient
 
 extension Ledger {
@@ -17,6 +18,10 @@ extension Ledger {
         package var timeout: Duration?
         /// Runs that have to be over before this one is planned.
         package var after: [String]
+        /// By another clock than the database's; nil lets the database reckon it.
+        package var cutoff: Date?
+        /// See `RunRecord.prefixDigits`.
+        package var prefixDigits: Int?
 
         package init(
             run: String,
@@ -30,7 +35,9 @@ extension Ledger {
             strategy: Strategy,
             estimated: Int,
             timeout: Duration? = nil,
-            after: [String] = []
+            after: [String] = [],
+            cutoff: Date? = nil,
+            prefixDigits: Int? = nil
         ) {
             self.run = run
             self.target = target
@@ -44,6 +51,8 @@ extension Ledger {
             self.estimated = estimated
             self.timeout = timeout
             self.after = after
+            self.cutoff = cutoff
+            self.prefixDigits = prefixDigits
         }
     }
 
@@ -73,10 +82,13 @@ extension Ledger {
             """
             INSERT INTO \(self.table("run"))
               (run, target, schema_name, table_name, definition_hash, priority, max_age, keep, batch_rows, strategy,
-               estimated, created_at, cutoff, deadline, after_runs, server, schedule, slot)
+               estimated, created_at, cutoff, deadline, after_runs, server, schedule, slot,
+               prefix_digits)
             VALUES ($1, $2, $3, $4, $5, $6, $7::bigint, $8::integer, $9::integer, $10, $11::bigint, now(),
-                    now() - $7::bigint * interval '1 microsecond', now() + $12::bigint * interval '1 microsecond',
-                    string_to_array($13, ' '), \(Self.serverIdentity), $14, to_timestamp($15::bigint))
+                    coalesce(timestamptz 'epoch' + $16::bigint * interval '1 microsecond',
+                             now() - $7::bigint * interval '1 microsecond'),
+                    now() + $12::bigint * interval '1 microsecond',
+                    string_to_array($13, ' '), \(Self.serverIdentity), $14, to_timestamp($15::bigint), $17::integer)
             ON CONFLICT (target, schema_name) WHERE finished_at IS NULL DO NOTHING
             RETURNING \(RunRecord.columns)
             """,
@@ -87,6 +99,8 @@ extension Ledger {
                 new.timeout.map { String($0.wholeMicroseconds) },
                 new.after.isEmpty ? nil : new.after.joined(separator: " "),
                 slot?.schedule, slot.map { String($0.epochSeconds) },
+                new.cutoff.map { String(Int(($0.timeIntervalSince1970 * 1_000_000).rounded())) },
+                new.prefixDigits.map { String($0) },
             ]
         )
     }
@@ -141,6 +155,8 @@ extension Ledger {
     package struct Sum: Sendable, Equatable {
         package var rows: Int
         package var cascaded: Int
+        /// Of objects.
+        package var bytes = 0
         /// Batches done.
         package var batches: Int
         /// `2026-11-21 00:00:00.123456`, UTC.
@@ -164,12 +180,15 @@ extension Ledger {
                 """
                 UPDATE \(self.table("run")) AS r
                 SET finished_at = coalesce(r.finished_at, clock_timestamp()), state = coalesce(r.state, $2),
-                    error = coalesce(r.error, $3), rows = s.rows, cascaded = s.cascaded
+                    error = coalesce(r.error, $3), rows = s.rows, cascaded = s.cascaded,
+                    bytes = s.bytes
                 FROM (SELECT coalesce(sum(rows), 0) AS rows, coalesce(sum(cascaded), 0) AS cascaded,
+                             coalesce(sum(bytes), 0) AS bytes,
                              count(*) FILTER (WHERE outcome = 'done') AS batches
                       FROM \(self.table("batch")) WHERE run = $1) AS s
                 WHERE r.run = $1
-                RETURNING s.rows, s.cascaded, s.batches, to_char(r.finished_at AT TIME ZONE 'UTC', '\(RunRecord.format)')
+                RETURNING s.rows, s.cascaded, s.batches, to_char(r.finished_at AT TIME ZONE 'UTC', '\(RunRecord.format)'),
+                  s.bytes
                 """,
                 [run, state.rawValue, error]
             )
@@ -177,7 +196,13 @@ extension Ledger {
             guard let row = result.rows.first, let rows = row.int(0), let cascaded = row.int(1),
                 let batches = row.int(2)
             else { return nil }
-            return Sum(rows: rows, cascaded: cascaded, batches: batches, finishedAt: try row.text(3))
+            return Sum(
+                rows: rows,
+                cascaded: cascaded,
+                bytes: row.int(4) ?? 0,
+                batches: batches,
+                finishedAt: try row.text(3)
+            )
         }
     }
 
@@ -203,7 +228,7 @@ extension Ledger {
             ).rows.map { try $0.text(0) }
             try self.dropPivots(of: old, connection)
             for run in old {
-                for name in ["batch", "run"] {
+                for name in ["object_list", "batch", "run"] {
                     _ = try connection.run("DELETE FROM \(self.table(name)) WHERE run = $1", [run])
                 }
             }

@@ -30,6 +30,8 @@ package struct RunRecord: Sendable, Hashable {
     package var millisecondsLeft: Int?
     /// Runs that have to be over before this one is planned.
     package var after: [String]
+    /// How many digits of their keys cut a run's objects into batches; nil for a run of rows.
+    package var prefixDigits: Int?
 
     /// The values that its statements bind.
     package var terms: RunTerms {
@@ -41,7 +43,8 @@ package struct RunRecord: Sendable, Hashable {
         to_char(created_at AT TIME ZONE 'UTC', '\(Self.format)'), to_char(cutoff AT TIME ZONE 'UTC', '\(Self.format)'),
         to_char(finished_at AT TIME ZONE 'UTC', '\(Self.format)'), state, error,
         coalesce(server = \(Ledger.serverIdentity), true),
-        (extract(epoch FROM deadline - clock_timestamp()) * 1000)::bigint, array_to_string(after_runs, ' ')
+        (extract(epoch FROM deadline - clock_timestamp()) * 1000)::bigint, array_to_string(after_runs, ' '),
+        prefix_digits
         """
 
     /// Microseconds, so that a moment comes back as it was stored.
@@ -73,6 +76,7 @@ package struct RunRecord: Sendable, Hashable {
         self.isOnItsServer = row.bool(16) ?? true
         self.millisecondsLeft = row.int(17)
         self.after = (row[18] ?? "").split(separator: " ").map(String.init)
+        self.prefixDigits = row.int(19)
     }
 }
 

@@ -13,6 +13,8 @@ package enum LogKey: String, Sendable {
     case attempts = "batch.attempts"
     case sqlState = "error.sqlstate"
     case error = "error.message"
+    case keys = "object.keys"
+    case count = "object.count"
     case consumer = "worker.consumer"
     case slots = "worker.slots"
     case schedule = "schedule.name"

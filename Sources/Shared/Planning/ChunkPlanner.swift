@@ -27,6 +27,8 @@ package struct ChunkPlanner: Sendable {
             )
         case .group:
             return PlanCursor(strategy: .group, sizing: sizing, next: "1", end: pivots + 1)
+        // Objects have a plan of their own, see StepRunner+Objects.
+        case .prefix: return nil
         case .key: return PlanCursor(strategy: .key, sizing: sizing, next: "", end: 0)
         case .window, .idRange:
             guard let first = try await self.firstValue(strategy) else { return nil }
@@ -40,6 +42,7 @@ package struct ChunkPlanner: Sendable {
         case .block: self.blocks(cursor, limit: limit)
         case .window, .idRange: try await self.values(cursor, limit: min(limit, Self.hops))
         case .group: try await self.groups(cursor, limit: limit)
+        case .prefix: PlannedChunk(batches: [], cursor: cursor, isComplete: true)
         case .key: try await self.keys(cursor, limit: limit)
         }
     }

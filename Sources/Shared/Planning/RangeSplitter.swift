@@ -79,7 +79,7 @@ package struct RangeSplitter: Sendable {
             case .window: resolved.timeColumn
             case .idRange: resolved.key.first
             case .group: resolved.order.first
-            case .block, .keys: nil
+            case .block, .keys, .objects: nil
             }
         guard let column else { return nil }
         let name = "\(RuleSQL.row).\(SQLText.quoted(column.name))"
@@ -103,7 +103,7 @@ package struct RangeSplitter: Sendable {
                 .group(from: from, to: to, slice: .init(from: slice?.from, to: middle)),
                 .group(from: from, to: to, slice: .init(from: middle, to: slice?.to))
             )
-        case .block, .keys: nil
+        case .block, .keys, .objects: nil
         }
     }
 

@@ -305,6 +305,8 @@ package struct RangeStatement: Sendable {
         case .group(_, _, let slice):
             guard let slice, let column = self.resolved.order.first else { return [] }
             return between(column, slice.from, slice.to, as: column.type)
+        // No table has any.
+        case .objects: return ["false"]
         case .keys(let keys) where self.resolved.key.count == 1:
             let column = self.resolved.key[0]
             let list = SQLText.array(keys.map { $0[0] })

@@ -12,7 +12,7 @@ struct StrategyChooser: Sendable {
 
     /// - Throws: `PlanningError` when the target asks for a strategy its table cannot serve, or none fits.
     func choose() throws(PlanningError) -> StrategyChoice {
-        let obstacles = Dictionary(uniqueKeysWithValues: Strategy.allCases.map { ($0, self.obstacle(to: $0)) })
+        let obstacles = Dictionary(uniqueKeysWithValues: Strategy.ofTables.map { ($0, self.obstacle(to: $0)) })
         if let wanted = self.resolved.target.strategy {
             if let obstacle = obstacles[wanted] ?? nil {
                 throw PlanningError(
@@ -49,6 +49,7 @@ struct StrategyChooser: Sendable {
             return self.resolved.facts.index(leading: [column.name]) == nil
                 ? "no index starts with \(column.name)" : nil
         case .key: return nil
+        case .prefix: return "it is for objects"
         case .idRange:
             guard self.resolved.key.count == 1, self.resolved.key[0].isInteger else {
                 return "the key is not one integer"
@@ -90,7 +91,7 @@ struct StrategyChooser: Sendable {
             return deleting + self.estimate.rows * (2 * CostModel.entry + CostModel.scattered * (1 - order * order))
         case .idRange:
             return deleting + self.estimate.total * 2 * CostModel.entry + 2 * self.estimate.blocks * CostModel.block
-        case .key: return .infinity
+        case .key, .prefix: return .infinity
         case .group:
             return deleting + self.estimate.rows * (2 * CostModel.entry + CostModel.scattered) + self.estimate.blocks
         }
@@ -108,6 +109,7 @@ struct StrategyChooser: Sendable {
             let column = self.resolved.timeColumn?.name ?? ""
             return "\(share): the index on \(column) finds them without reading the rest"
         case .idRange: return "\(share), and the table has no usable block numbers: the key's index cuts it"
+        case .prefix: return share
         case .key: return "\(share), each in a transaction of its own"
         case .group: return "\(share), few per block: the index by group and order finds them without reading the rest"
         }

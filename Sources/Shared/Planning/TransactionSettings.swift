@@ -73,7 +73,7 @@ package struct TransactionSettings: Sendable, Equatable {
             case .block: ["enable_nestloop", "enable_mergejoin", "enable_bitmapscan"]
             case .window, .idRange: ["enable_nestloop", "enable_mergejoin", "enable_seqscan"]
             case .keys where isHashing: ["enable_nestloop", "enable_mergejoin", "enable_seqscan"]
-            case .group, .keys: ["enable_hashjoin", "enable_mergejoin", "enable_seqscan"]
+            case .group, .keys, .objects: ["enable_hashjoin", "enable_mergejoin", "enable_seqscan"]
             }
         self.init(limits ?? .step, off: off)
     }

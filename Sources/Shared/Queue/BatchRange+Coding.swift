@@ -12,6 +12,9 @@ extension BatchRange {
             case .idRange(let from, let to): ["id_range", from, to]
             case .group(let from, let to, nil): ["group", String(from), String(to)]
             case .group(let from, let to, let slice?): ["group", String(from), String(to), slice.from, slice.to]
+            case .objects(.prefix(let prefix)): ["prefix", prefix]
+            case .objects(.keys(let keys)): ["objects"] + keys
+            case .objects(.uploads): ["uploads"]
             case .keys(let keys): ["keys", String(keys.first?.count ?? 0)] + keys.flatMap { $0 }
             }
         do {
@@ -25,7 +28,7 @@ extension BatchRange {
     package init(encoded text: String) throws(QueueError) {
         let malformed = QueueError.malformed(
             "batch range \(text.prefix(200))",
-            accepted: "a JSON array starting with block, window, id_range, group or keys"
+            accepted: "a JSON array starting with block, window, id_range, group, keys, prefix, objects or uploads"
         )
         let parts: [String?]
         do { parts = try JSONDecoder().decode([String?].self, from: Data(text.utf8)) } catch { throw malformed }
@@ -47,6 +50,14 @@ extension BatchRange {
                 to: to,
                 slice: values.count == 4 ? Slice(from: values[2], to: values[3]) : nil
             )
+        case ("prefix", 1):
+            guard let prefix = values[0] else { throw malformed }
+            self = .objects(.prefix(prefix))
+        case ("objects", _):
+            let keys = values.compactMap { $0 }
+            guard keys.count == values.count else { throw malformed }
+            self = .objects(.keys(keys))
+        case ("uploads", 0): self = .objects(.uploads)
         case ("keys", 2...):
             guard let width = number(0), width > 0, (values.count - 1).isMultiple(of: width) else { throw malformed }
             let flat = values.dropFirst().compactMap { $0 }

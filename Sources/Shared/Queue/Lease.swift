@@ -80,14 +80,17 @@ package struct Settlement: Sendable, Hashable {
     package var lease: Lease
     package var rows: Int
     package var cascaded: Int
+    /// Of objects.
+    package var bytes: Int
     /// Whether its time counts for the size of later batches; not when it was only found settled.
     package var isMeasured: Bool
     package var microseconds: Int
 
-    package init(lease: Lease, rows: Int, cascaded: Int, isMeasured: Bool, microseconds: Int) {
+    package init(lease: Lease, rows: Int, cascaded: Int, bytes: Int = 0, isMeasured: Bool, microseconds: Int) {
         self.lease = lease
         self.rows = rows
         self.cascaded = cascaded
+        self.bytes = bytes
         self.isMeasured = isMeasured
         self.microseconds = microseconds
     }

@@ -28,6 +28,7 @@ extension Queue {
         set("split", String(settled.split))
         set("rows", String(settled.rows))
         set("cascaded", String(settled.cascaded))
+        set("bytes", String(settled.bytes))
         _ = try await self.redis.evaluate(
             QueueScripts.createRun,
             keys: [self.keys.prefix],
@@ -122,6 +123,7 @@ extension Queue {
             arguments: [
                 step.run, String(step.token), state.rawValue, String(sum.rows), String(sum.cascaded),
                 String(sum.batches), sum.finishedAt, error ?? "", String(max(seconds, 1)), String(oldest),
+                String(sum.bytes),
             ]
         )
         return reply.int == 1

@@ -166,7 +166,7 @@ package struct Queue: Sendable {
             let lease = settlement.lease
             return [
                 lease.stream, lease.entry, String(lease.token), lease.message.run, lease.message.batch,
-                String(settlement.rows), String(settlement.cascaded),
+                String(settlement.rows), String(settlement.cascaded), String(settlement.bytes),
                 String(settlement.isMeasured ? lease.message.units : 0),
                 String(settlement.isMeasured && lease.message.units > 0 ? settlement.microseconds : 0),
             ]

@@ -9,6 +9,8 @@ package enum Fault: Sendable, Hashable {
     case serverAway
     /// Redis cannot be reached.
     case queueAway
+    /// An object storage cannot be reached, or asks for patience.
+    case storageAway
     /// Deadlock or serialization: the same again will do.
     case conflict
     /// Somebody holds a lock for longer than a batch waits.
@@ -34,8 +36,9 @@ package enum Fault: Sendable, Hashable {
         case is CancellationError: self = .stopped
         case let error as PostgresError: self = Self.of(error)
         case let error as RedisError: self = error.isServerAway ? .queueAway : .other
+        case let error as StorageError: self = error.kind == .away ? .storageAway : .run
         case is QueueError: self = .malformed
-        case RunContext.Obstacle.otherDefinition: self = .otherDefinition
+        case RunContext.Obstacle.otherDefinition, RunContext.Obstacle.otherStore: self = .otherDefinition
         case RunContext.Obstacle.unknownRun: self = .unknownRun
         case is RunContext.Obstacle, is PlanningError: self = .run
         default: self = .other

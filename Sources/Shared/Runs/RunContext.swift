@@ -17,6 +17,8 @@ package struct RunContext: Sendable {
         case unknownRun(String)
         /// This process has no such target, or one with another definition.
         case otherDefinition(run: String, target: String)
+        /// This process has no such store, or one in another place.
+        case otherStore(run: String, location: String, problem: String)
         /// The database is another one than the run was created in, by system identifier or timeline.
         case otherServer(run: String)
 
@@ -27,6 +29,8 @@ package struct RunContext: Sendable {
             case .otherDefinition(let run, let target):
                 "run \(run) was made with another definition of \(target) than this process has; "
                     + "give every process the same ebb.yaml and version"
+            case .otherStore(let run, let location, let problem):
+                "run \(run) cleans \(location), and this process \(problem); give every process the same ebb.yaml and variables"
             case .otherServer(let run):
                 "the database server is another one than when run \(run) was created: restored, promoted or replaced; make "
                     + "sure that it is the right one, then producer resume \(run)"

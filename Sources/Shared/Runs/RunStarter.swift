@@ -57,12 +57,12 @@ package struct RunStarter: Sendable {
         let (record, isNew) = try await self.ledger.create(new, connection)
         guard record.knobs == knobs else {
             throw RunRefusal(
-                "target \(target.name) has an unfinished run \(record.run) with other knobs "
+                "target \(new.target) has an unfinished run \(record.run) with other knobs "
                     + "(\(record.knobs.words)), asked for \(knobs.words); let it end or cancel it first"
             )
         }
-        guard record.definitionHash == target.definitionHash else {
-            throw RunContext.Obstacle.otherDefinition(run: record.run, target: target.name)
+        guard record.definitionHash == new.definitionHash else {
+            throw RunContext.Obstacle.otherDefinition(run: record.run, target: new.target)
         }
         do {
             if isNew {
@@ -77,7 +77,7 @@ package struct RunStarter: Sendable {
             }
         } catch let error as RedisError where error.prefix == "OOM" {
             throw RunRefusal(
-                "Redis is full, so run \(record.run) of \(target.name) waits in the ledger: let workers drain the queue or raise "
+                "Redis is full, so run \(record.run) of \(new.target) waits in the ledger: let workers drain the queue or raise "
                     + "maxmemory, then enqueue again"
             )
         }

@@ -59,6 +59,37 @@ package struct Services: Sendable {
         try ScheduleEntry.load(self.configuration, catalog: self.catalog, environment: self.environment)
     }
 
+    /// The stores that targets of objects refer to.
+    package var stores: Stores {
+        Stores(
+            definitions: self.catalog.stores,
+            environment: self.environment,
+            limits: self.configuration.storage
+        )
+    }
+
+    /// Whether a target can run, and with which knobs.
+    ///
+    /// - `maxAge`, `keep`: of the command line, in place of the target's own.
+    package func resolve(
+        _ entry: CatalogEntry,
+        maxAge: Duration? = nil,
+        keep: Int? = nil
+    ) throws(ConfigurationError) -> TargetSwitch {
+        switch entry {
+        case .table(let target):
+            return try target.resolveKnobs(
+                environment: self.environment,
+                maxAge: maxAge,
+                keep: keep,
+                keepNothing: self.configuration.keepNothing
+            )
+        case .objects(let target):
+            if case .off(let reason) = try self.stores.store(named: target.store) { return .off(reason: reason) }
+            return try target.resolveKnobs(environment: self.environment, maxAge: maxAge, keep: keep)
+        }
+    }
+
     /// Changes runs as operators wish.
     package func runControl(_ queue: Queue) -> RunControl {
         RunControl(ledger: self.ledger, queue: queue, configuration: self.configuration)

@@ -65,9 +65,11 @@ package struct StepRunner: Sendable {
 
     private func perform(_ lease: StepLease, _ connection: PostgresConnection) async throws {
         if lease.step == .reconcile { return try await self.reconcile(lease, connection) }
-        if let record = try await self.ledger.run(lease.run, connection), record.finishedAt != nil {
-            // The ledger knows better than a queue that was restored from an older copy.
-            return try await self.reconcile(lease, connection)
+        let record = try await self.ledger.run(lease.run, connection)
+        // The ledger knows better than a queue that was restored from an older copy.
+        if record?.finishedAt != nil { return try await self.reconcile(lease, connection) }
+        if let record, record.strategy == .prefix {
+            return try await self.performObjects(lease, record, connection)
         }
         let context = try await RunContext.load(
             lease.run,
@@ -86,6 +88,11 @@ package struct StepRunner: Sendable {
             }
         }
         // An error of an earlier try is over, too.
+        try await self.leave(lease, next)
+    }
+
+    /// Gives a step back that has gone as far as it can go now.
+    func leave(_ lease: StepLease, _ next: Next) async throws {
         _ = try await self.queue.advance(lease, ["error": ""])
         if case .rest(let pause) = next { try await self.queue.release(lease, after: pause) }
     }
@@ -240,10 +247,11 @@ package struct StepRunner: Sendable {
     }
 
     /// Ends the run with the ledger's figures: in the ledger first, then in the queue.
-    private func reconcile(_ lease: StepLease, _ connection: PostgresConnection) async throws {
+    func reconcile(_ lease: StepLease, _ connection: PostgresConnection) async throws {
         let fields = try await self.queue.fields(of: lease.run)
         let letters = try await self.queue.deadLetters(of: lease.run).count
-        let (state, error) = Self.end(fields, deadLetters: letters)
+        let late = try await self.ledger.lateReferences(lease.run, connection)
+        let (state, error) = Self.end(fields, deadLetters: letters, late: late)
         if fields["ending"] != nil { try await self.queue.dropDelayed(lease) }
         guard let sum = try await self.ledger.finish(lease.run, state: state, error: error, connection),
             let record = try await self.ledger.run(lease.run, connection)
@@ -266,13 +274,21 @@ package struct StepRunner: Sendable {
     }
 
     /// How a run ends, by what the queue knows of it.
-    private static func end(_ fields: [String: String], deadLetters: Int) -> (state: RunState, error: String?) {
+    ///
+    /// - `late`: objects that were deleted while a reference to them appeared.
+    private static func end(
+        _ fields: [String: String],
+        deadLetters: Int,
+        late: Int
+    ) -> (state: RunState, error: String?) {
         if let ending = fields["ending"].flatMap(RunState.init(rawValue:)) {
             return (ending, fields["ending_error"].flatMap { $0.isEmpty ? nil : $0 })
         }
         let errors = [
             deadLetters > 0 ? "\(deadLetters) batches were given up on; producer dead list shows them" : nil,
             fields["stuck"],
+            late > 0
+                ? "\(late) objects were deleted while references to them appeared; the workers' logs name them" : nil,
         ].compactMap { $0 }
         return errors.isEmpty ? (.finished, nil) : (.failed, errors.joined(separator: "; "))
     }

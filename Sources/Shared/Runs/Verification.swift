@@ -95,6 +95,7 @@ package struct Verification: Sendable {
             }
         }
         switch strategy {
+        case .prefix: return []
         case .key where !self.statements.resolved.facts.isPlainHeap: return [.idRange(from: nil, to: nil)]
         case .block, .key:
             let starts = Array(

@@ -6,15 +6,18 @@ import Shared
 actor RunContexts {
     private let catalog: Catalog
     private let ledger: Ledger
+    private let stores: Stores
+    private var knownObjects: [String: (context: ObjectContext, read: ContinuousClock.Instant)] = [:]
     private var known: [String: (context: RunContext, read: ContinuousClock.Instant)] = [:]
 
     /// A worker is at a handful of runs; beyond this it starts over.
     private static let most = 64
     private static let age = Duration.seconds(60)
 
-    init(catalog: Catalog, ledger: Ledger) {
+    init(catalog: Catalog, ledger: Ledger, stores: Stores) {
         self.catalog = catalog
         self.ledger = ledger
+        self.stores = stores
     }
 
     /// - Throws: what `RunContext.load` throws.
@@ -31,6 +34,26 @@ actor RunContexts {
         return context
     }
 
+    /// The same for a run of objects.
+    ///
+    /// - Throws: what `ObjectContext.load` throws.
+    func objects(_ run: String, _ connection: PostgresConnection) async throws -> ObjectContext {
+        if let (context, read) = self.knownObjects[run], read + Self.age > .now { return context }
+        let context = try await ObjectContext.load(
+            run,
+            catalog: self.catalog,
+            stores: self.stores,
+            ledger: self.ledger,
+            connection
+        )
+        if self.knownObjects.count >= Self.most { self.knownObjects.removeAll() }
+        self.knownObjects[run] = (context, .now)
+        return context
+    }
+
     /// Lets a run's context be read anew, since its table may be changed by the time it goes on.
-    func forget(_ run: String) { self.known[run] = nil }
+    func forget(_ run: String) {
+        self.known[run] = nil
+        self.knownObjects[run] = nil
+    }
 }

@@ -55,8 +55,7 @@ extension Slot {
     /// One attempt used.
     ///
     /// The last one of a batch of many rows splits it: only single rows are given up on.
-    private func attempt(_ lease: Lease, _ error: BatchError, _ connection: PostgresConnection) async throws -> Verdict
-    {
+    func attempt(_ lease: Lease, _ error: BatchError, _ connection: PostgresConnection) async throws -> Verdict {
         let attempts = lease.message.attempts
         guard self.policy.isLast(attempts) else {
             var values = self.values(lease)
@@ -66,7 +65,7 @@ extension Slot {
         }
         if let verdict = try await self.split(lease, .row(error), connection) { return verdict }
         var range: BatchRange?
-        if let whole = lease.message.range {
+        if let whole = lease.message.range, !whole.isObjects {
             let splitter = try await self.splitter(lease, connection)
             range = try await Self.unlessRefused { try await splitter.narrowed(whole, connection) }
         }
@@ -89,6 +88,9 @@ extension Slot {
     /// The halves of a batch; nil when it cannot be split, or not even be read.
     func halves(of lease: Lease, _ connection: PostgresConnection) async throws -> Queue.Halves? {
         guard let range = lease.message.range else { return nil }
+        if case .objects(let objects) = range {
+            return objects.halves.map { Queue.Halves(.objects($0), .objects($1)) }
+        }
         let splitter = try await self.splitter(lease, connection)
         let halves = try await Self.unlessRefused { try await splitter.halves(of: range, connection) }
         return halves.flatMap(\.self).map { Queue.Halves($0, $1) }
@@ -125,7 +127,7 @@ extension Slot {
         return .back(lease, .dead(error, range: range, most: self.mostDead))
     }
 
-    private func end(
+    func end(
         _ message: BatchMessage,
         as outcome: Ledger.BatchOutcome,
         _ connection: PostgresConnection

@@ -9,6 +9,7 @@ struct Slot: Sendable {
     let pool: ConnectionPool
     let contexts: RunContexts
     let executor: BatchExecutor
+    let objectExecutor: ObjectExecutor
     let policy: FailurePolicy
     let lease: Duration
     /// How many dead letters are kept.
@@ -43,6 +44,9 @@ struct Slot: Sendable {
             }
         }
         return try await self.pool.withConnection { connection in
+            if case .objects(let range)? = lease.message.range {
+                return try await self.execute(range, lease, connection)
+            }
             var mode = BatchExecutor.Mode.waiting
             var tries = 0
             var lock: (any Error)?
@@ -112,6 +116,7 @@ struct Slot: Sendable {
                     lease: lease,
                     rows: record.rows,
                     cascaded: record.cascaded,
+                    bytes: record.bytes,
                     isMeasured: false,
                     microseconds: 0
                 )

@@ -35,8 +35,17 @@ struct WorkerService: Service {
             consumer: consumer,
             queue: self.queue,
             pool: pool,
-            contexts: RunContexts(catalog: self.services.catalog, ledger: self.services.ledger),
+            contexts: RunContexts(
+                catalog: self.services.catalog,
+                ledger: self.services.ledger,
+                stores: self.services.stores
+            ),
             executor: BatchExecutor(ledger: self.services.ledger, limits: configuration.batches),
+            objectExecutor: ObjectExecutor(
+                ledger: self.services.ledger,
+                limits: configuration.batches,
+                logger: self.services.logger
+            ),
             policy: FailurePolicy(limits: configuration.batches),
             lease: configuration.leases.duration,
             mostDead: configuration.dead.most,

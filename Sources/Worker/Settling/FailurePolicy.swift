@@ -37,7 +37,7 @@ struct FailurePolicy: Sendable {
         switch fault {
         case .stopped: .release(after: .zero)
         case .serverAway: .outage
-        case .queueAway, .unknownRun: .release(after: Self.pause)
+        case .queueAway, .storageAway, .unknownRun: .release(after: Self.pause)
         case .conflict: tries < Self.onTheSpot ? .again : .attempt
         case .locked: isSingle ? .attempt : mode == .waiting ? .withoutLocked : .split
         case .timeout, .row: .split

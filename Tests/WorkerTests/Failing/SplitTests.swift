@@ -85,6 +85,7 @@ import Testing
                 case .idRange: [.idRange(from: nil, to: nil)]
                 case .group: [.group(from: 1, to: 11, slice: nil)]
                 case .key: [.keys([])]
+                case .prefix: []
                 }
             var rows: [String] = []
             while let range = open.popLast() {

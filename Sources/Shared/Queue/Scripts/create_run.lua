@@ -4,7 +4,7 @@
 local run = ARGV[1]
 if redis.call('EXISTS', run_key(run)) == 1 then return 0 end
 for _, counter in ipairs({'total', 'queued', 'leased', 'delayed', 'parked', 'done', 'dead', 'cancelled', 'split',
-                          'redelivered', 'rows', 'cascaded', 'units', 'microseconds', 'pass', 'step_token',
+                          'redelivered', 'rows', 'cascaded', 'bytes', 'units', 'microseconds', 'pass', 'step_token',
                           'done_children', 'failed_first', 'row_splits'}) do
   redis.call('HSET', run_key(run), counter, 0)
 end

@@ -123,7 +123,7 @@ extension ModelWalk {
             keys: [self.model.prefix],
             [
                 step.run, String(step.token), figures.state, String(figures.rows), String(figures.cascaded),
-                String(figures.done), "then", figures.error, "3600", String(figures.oldest),
+                String(figures.done), "then", figures.error, "3600", String(figures.oldest), "0",
             ]
         ) { model, _ in model.finish(step, figures) }
     }

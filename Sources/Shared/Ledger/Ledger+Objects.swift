@@ -1,0 +1,226 @@
+package import PostgresClient
+
+/// Batches of objects: claims, the lists of keys, and what became of them.
+///
+/// Each method is one transaction, and none is open while a storage is asked.
+extension Ledger {
+    /// Who is at a batch of objects, and what earlier attempts may have deleted.
+    package struct ObjectClaim: Sendable, Equatable {
+        package var run: String
+        package var batch: String
+        /// Of this attempt alone.
+        package var owner: String
+        /// The number of the next list.
+        package var nextList: Int
+        /// Lists whose calls may have happened, newest first.
+        package var unconfirmed: [List]
+
+        /// A list of keys that a call was about to delete.
+        package struct List: Sendable, Equatable {
+            package var number: Int
+            package var sizes: [String: Int]
+
+            package init(number: Int, sizes: [String: Int]) {
+                self.number = number
+                self.sizes = sizes
+            }
+        }
+    }
+
+    /// What a call has deleted.
+    package struct Confirmation: Sendable, Equatable {
+        package var list: Int
+        package var deleted: Int
+        package var bytes: Int
+        /// Of the deleted, those that something refers to now.
+        package var late: Int
+
+        package init(list: Int, deleted: Int = 0, bytes: Int = 0, late: Int = 0) {
+            self.list = list
+            self.deleted = deleted
+            self.bytes = bytes
+            self.late = late
+        }
+    }
+
+    /// Takes a batch of objects over from whoever was at it.
+    ///
+    /// - Returns: nil when it has ended, when its run is over, or when this is not the server that the run was created on.
+    package func claimObjects(
+        run: String,
+        batch: String,
+        limits: TransactionSettings.TimeLimits,
+        _ connection: PostgresConnection
+    ) async throws -> ObjectClaim? {
+        let owner = String(UInt64.random(in: .min ... .max), radix: 36)
+        return try await self.objects(limits, connection) { connection in
+            let claimed = try connection.run(
+                """
+                INSERT INTO \(self.table("batch")) AS b (run, batch, outcome, owner)
+                SELECT run, $2, 'open', $3 FROM \(self.table("run"))
+                WHERE run = $1 AND finished_at IS NULL AND coalesce(server = \(Self.serverIdentity), true)
+                FOR SHARE
+                ON CONFLICT (run, batch) DO UPDATE SET owner = excluded.owner WHERE b.outcome = 'open'
+                """,
+                [run, batch, owner]
+            )
+            guard claimed.affectedRows == 1 else { return nil }
+            let lists = try connection.run(
+                """
+                SELECT list, deleted IS NULL, to_json(CASE WHEN deleted IS NULL THEN keys END), array_to_string(sizes, ' ')
+                FROM \(self.table("object_list")) WHERE run = $1 AND batch = $2 ORDER BY list DESC
+                """,
+                [run, batch]
+            ).rows
+            let unconfirmed = try lists.filter { $0.bool(1) == true }.map { row in
+                let keys = try Self.strings(json: try row.text(2))
+                let sizes = try row.text(3).split(separator: " ").map { Int($0) ?? 0 }
+                return ObjectClaim.List(
+                    number: row.int(0) ?? 0,
+                    sizes: Dictionary(zip(keys, sizes)) { first, _ in first }
+                )
+            }
+            return ObjectClaim(
+                run: run,
+                batch: batch,
+                owner: owner,
+                nextList: (lists.first?.int(0) ?? 0) + 1,
+                unconfirmed: unconfirmed
+            )
+        }
+    }
+
+    /// Writes what a call is about to delete.
+    ///
+    /// - Returns: false when the batch was taken over or has ended, or its run is over: nothing may be deleted then.
+    package func write(
+        _ objects: [ObjectStore.Object],
+        of claim: ObjectClaim,
+        limits: TransactionSettings.TimeLimits,
+        _ connection: PostgresConnection
+    ) async throws -> Bool {
+        try await self.objects(limits, connection) { connection in
+            try connection.run(
+                """
+                INSERT INTO \(self.table("object_list")) (run, batch, list, keys, sizes)
+                SELECT b.run, b.batch, $4::integer, $5::text[], $6::bigint[]
+                FROM \(self.table("batch")) AS b JOIN \(self.table("run")) AS r USING (run)
+                WHERE b.run = $1 AND b.batch = $2 AND b.owner = $3 AND b.outcome = 'open' AND r.finished_at IS NULL
+                  AND coalesce(r.server = \(Self.serverIdentity), true)
+                FOR SHARE
+                """,
+                [
+                    claim.run, claim.batch, claim.owner, String(claim.nextList),
+                    SQLText.array(objects.map(\.key)), SQLText.array(objects.map { String($0.size) }),
+                ]
+            ).affectedRows == 1
+        }
+    }
+
+    /// Writes what calls have deleted, and adds it to the batch's count.
+    ///
+    /// - Returns: false when the batch was taken over: whoever has it now counts what is gone.
+    package func confirm(
+        _ confirmations: [Confirmation],
+        of claim: ObjectClaim,
+        limits: TransactionSettings.TimeLimits,
+        _ connection: PostgresConnection
+    ) async throws -> Bool {
+        try await self.objects(limits, connection) { connection in
+            let counted = try connection.run(
+                """
+                UPDATE \(self.table("batch")) AS b SET rows = rows + $4::bigint, bytes = bytes + $5::bigint
+                WHERE b.run = $1 AND b.batch = $2 AND b.owner = $3 AND b.outcome = 'open'
+                  AND EXISTS (SELECT FROM \(self.table("run")) WHERE run = $1 AND finished_at IS NULL FOR SHARE)
+                """,
+                [
+                    claim.run, claim.batch, claim.owner, String(confirmations.reduce(0) { $0 + $1.deleted }),
+                    String(confirmations.reduce(0) { $0 + $1.bytes }),
+                ]
+            )
+            guard counted.affectedRows == 1 else { return false }
+            for confirmation in confirmations {
+                _ = try connection.run(
+                    """
+                    UPDATE \(self.table("object_list")) SET deleted = $4::integer, late = $5::integer
+                    WHERE run = $1 AND batch = $2 AND list = $3::integer
+                    """,
+                    [
+                        claim.run, claim.batch, String(confirmation.list), String(confirmation.deleted),
+                        String(confirmation.late),
+                    ]
+                )
+            }
+            return true
+        }
+    }
+
+    /// Ends a batch of objects, done.
+    ///
+    /// - Returns: its record; nil when it was taken over, or its run is over.
+    package func complete(
+        _ claim: ObjectClaim,
+        microseconds: Int,
+        limits: TransactionSettings.TimeLimits,
+        _ connection: PostgresConnection
+    ) async throws -> BatchRecord? {
+        try await self.objects(limits, connection) { connection in
+            let row = try connection.run(
+                """
+                UPDATE \(self.table("batch")) AS b
+                SET outcome = 'done', owner = NULL, microseconds = $4::bigint, settled_at = now()
+                WHERE b.run = $1 AND b.batch = $2 AND b.owner = $3 AND b.outcome = 'open'
+                  AND EXISTS (SELECT FROM \(self.table("run")) WHERE run = $1 AND finished_at IS NULL FOR SHARE)
+                RETURNING rows, bytes
+                """,
+                [claim.run, claim.batch, claim.owner, String(microseconds)]
+            ).rows.first
+            return row.map { BatchRecord(outcome: .done, rows: $0.int(0) ?? 0, cascaded: 0, bytes: $0.int(1) ?? 0) }
+        }
+    }
+
+    /// Opens a batch again that is split by the ledger and whose parts the queue has never heard of.
+    package func reopenObjects(run: String, batch: String, _ connection: PostgresConnection) async throws {
+        _ = try await connection.query(
+            "UPDATE \(self.table("batch")) SET outcome = 'open' WHERE run = $1 AND batch = $2 AND outcome = 'split'",
+            [run, batch]
+        )
+    }
+
+    /// How many objects a run has deleted that something refers to now.
+    package func lateReferences(_ run: String, _ connection: PostgresConnection) async throws -> Int {
+        try await connection.query(
+            "SELECT coalesce(sum(late), 0) FROM \(self.table("object_list")) WHERE run = $1",
+            [run]
+        ).rows.first?.int(0) ?? 0
+    }
+
+    /// How many batches of a plan generation have ended, and how many of them by being split.
+    package func ended(
+        _ run: String,
+        generation: Int,
+        _ connection: PostgresConnection
+    ) async throws -> (all: Int, split: Int) {
+        let row = try await connection.query(
+            """
+            SELECT count(*), count(*) FILTER (WHERE outcome = 'split') FROM \(self.table("batch"))
+            WHERE run = $1 AND split_part(batch, '.', 1) = $2 AND outcome <> 'open'
+            """,
+            [run, String(generation)]
+        ).rows.first
+        return (row?.int(0) ?? 0, row?.int(1) ?? 0)
+    }
+
+    /// A transaction with a batch's time limits.
+    private func objects<Value: Sendable>(
+        _ limits: TransactionSettings.TimeLimits,
+        _ connection: PostgresConnection,
+        _ body: @Sendable (isolated PostgresConnection) throws -> Value
+    ) async throws -> Value {
+        let settings = TransactionSettings(for: .objects(.uploads), limits: limits).statement()
+        return try await connection.transaction { connection in
+            _ = try connection.run(settings.sql, settings.parameters)
+            return try body(connection)
+        }
+    }
+}

@@ -1,0 +1,101 @@
+package import PostgresClient
+
+/// Asks the database which keys something refers to.
+package struct ReferenceLookup: Sendable {
+    /// The schema that holds the tables whose references name none.
+    package let schema: String
+    /// Columns, schema-qualified and quoted.
+    private let columns: [(table: String, column: String)]
+
+    /// Finds the tables and checks their columns.
+    ///
+    /// - `schema`: where tables without a schema are, of a run that knows; nil looks along the search path.
+    /// - Throws: `PlanningError` for a table or column that does not exist or does not fit; `PostgresError`.
+    package static func resolve(
+        _ target: ObjectTarget,
+        schema: String? = nil,
+        _ connection: PostgresConnection
+    ) async throws -> ReferenceLookup {
+        var found: String? = schema
+        var columns: [(table: String, column: String)] = []
+        for reference in target.references {
+            let name =
+                (reference.schema ?? schema).map { SQLText.quoted($0, reference.table) }
+                ?? SQLText.quoted(reference.table)
+            let rows = try await connection.query(
+                """
+                SELECT n.nspname, format_type(a.atttypid, NULL) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped
+                WHERE c.oid = to_regclass($1)
+                """,
+                [name, reference.column]
+            ).rows
+            guard let row = rows.first else { throw PlanningError.missingTable(target: target.name, table: name) }
+            guard let type = row[1] else {
+                throw PlanningError.missingColumn(target: target.name, table: name, column: reference.column, known: [])
+            }
+            guard ["text", "character varying"].contains(type) else {
+                throw PlanningError(
+                    "target \(target.name): column \(SQLText.quoted(reference.column)) of \(name) has type \(type); "
+                        + "accepted: text, character varying"
+                )
+            }
+            let owner = try row.text(0)
+            // A run has one schema, in which its workers look whatever their search path is.
+            guard reference.schema != nil || found == nil || found == owner else {
+                throw PlanningError(
+                    "target \(target.name): its tables are in schemas \(found ?? "") and \(owner); "
+                        + "say which with schema: beside each table"
+                )
+            }
+            if reference.schema == nil { found = owner }
+            columns.append((SQLText.quoted(owner, reference.table), SQLText.quoted(reference.column)))
+        }
+        return ReferenceLookup(schema: found ?? target.references.first?.schema ?? "", columns: columns)
+    }
+
+    /// One index look-up a key and column; keys are bound as one array.
+    package func statement(_ keys: [String]) -> PostgresStatement {
+        var sql = SQLText()
+        let list = sql.bind(SQLText.array(keys), as: "text[]")
+        return sql.statement(
+            self.columns.map { table, column in
+                "SELECT k.key FROM unnest(\(list)) AS k (key) WHERE EXISTS (SELECT FROM \(table) WHERE \(column) = k.key)"
+            }.joined(separator: "\nUNION\n")
+        )
+    }
+
+    /// Those of the keys that something refers to at this moment.
+    ///
+    /// Rows that a policy hides would count as none, so a role that does not see all of them gets an error instead.
+    ///
+    /// - Throws: `PostgresError`.
+    package func referenced(
+        among keys: [String],
+        limits: TransactionSettings.TimeLimits,
+        _ connection: PostgresConnection
+    ) async throws -> Set<String> {
+        if keys.isEmpty { return [] }
+        let settings = Self.settings(limits)
+        let statement = self.statement(keys)
+        return try await connection.transaction(readOnly: true) { connection in
+            _ = try connection.run(settings.sql, settings.parameters)
+            return Set(try connection.run(statement.sql, statement.parameters).rows.map { try $0.text(0) })
+        }
+    }
+
+    /// How the database would look keys up.
+    package func explain(_ keys: [String], _ connection: PostgresConnection) async throws -> [String] {
+        let settings = Self.settings(nil)
+        let statement = self.statement(keys)
+        return try await connection.transaction(readOnly: true) { connection in
+            _ = try connection.run(settings.sql, settings.parameters)
+            return try connection.run("EXPLAIN \(statement.sql)", statement.parameters).rows.compactMap { $0[0] }
+        }
+    }
+
+    private static func settings(_ limits: TransactionSettings.TimeLimits?) -> PostgresStatement {
+        TransactionSettings(for: .objects(.uploads), limits: limits)
+            .statement(returning: "set_config('row_security', 'off', true)")
+    }
+}

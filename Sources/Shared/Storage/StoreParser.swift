@@ -1,0 +1,45 @@
+/// Reads the `stores` of a configuration file or a preset.
+struct StoreParser {
+    /// The key of the file under which stores stand.
+    static let section = "stores"
+
+    static func stores(of file: ConfigurationFile) throws(ConfigurationError) -> [StoreDefinition] {
+        var stores: [StoreDefinition] = []
+        for entry in try file.root.entries() where entry.key == Self.section {
+            for store in try entry.value.entries() { stores.append(try Self.store(store)) }
+        }
+        return stores
+    }
+
+    private static func store(_ entry: ConfigurationNode.Entry) throws(ConfigurationError) -> StoreDefinition {
+        let node = entry.value
+        guard CatalogParser.isTargetName(entry.key) else {
+            throw node.error("\"\(entry.key)\" is not a store's name; accepted: \(CatalogParser.acceptedTarget)")
+        }
+        let given = try node.fields(StoreDefinition.Field.allCases.map(\.rawValue))
+        _ = try given.required("bucket", accepted: "the bucket's name, or ${NAME} for a variable")
+        var fields: [StoreDefinition.Field: Knob] = [:]
+        for field in StoreDefinition.Field.allCases {
+            guard let value = given[field.rawValue] else { continue }
+            fields[field] = try value.parse(accepted: "a value, or ${NAME} for a variable") {
+                (text) throws(RejectedValue) in
+                try KnobText.knob(text) { (literal) throws(RejectedValue) in try Self.check(literal, field) }
+            }
+        }
+        return StoreDefinition(name: entry.key, fields: fields)
+    }
+
+    /// Refuses what can be told before any variable is read.
+    private static func check(_ literal: String, _ field: StoreDefinition.Field) throws(RejectedValue) {
+        if StoreDefinition.secrets.contains(field) {
+            let accepted = "${NAME}, a variable, which may also come as NAME_FILE, the path of a file"
+            throw RejectedValue(secret: "is a secret and does not belong in this file", accepted: accepted)
+        }
+        switch field {
+        case .enabled, .pathStyle: _ = try StoreDefinition.flag(literal)
+        case .endpoint: _ = try StoreDefinition.endpoint(literal)
+        case .bucket: _ = try StoreDefinition.bucket(literal)
+        case .region, .accessKeyID, .secretAccessKey, .sessionToken, .prefix: break
+        }
+    }
+}

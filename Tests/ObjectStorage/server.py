@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""An S3-compatible server for tests: moto's, with what tests need besides S3 itself.
+
+    server.py FILE      listens on a free port of 127.0.0.1 and writes http://127.0.0.1:PORT into FILE
+
+Under /_ebb/ it takes JSON, always with the bucket that is meant:
+    seed     {bucket, objects: [[key, size, age in seconds], ...]}      objects as if put so long ago
+    remove   {bucket, keys}                                             takes objects away behind everybody's back
+    uploads  {bucket, uploads: [[key, age in seconds], ...]}            uploads in parts that nobody completes
+    fault    {bucket, operation, kind, times, keys, code}               what goes wrong with the next requests
+    hold     {bucket, operation, skip}                                  stops one request before it is worked on
+    held     {bucket, operation}                                        returns once that request is there
+    release  {bucket, operation}                                        lets it go on
+    state    {bucket}                                                   calls by operation, keys, uploads under way
+Kinds of faults: `unavailable` (503, nothing happens), `lost` (it happens, the answer is 503), `truncated` (it happens, the
+answer is cut off), `reset` (nothing happens, no answer at all), `keys` (these keys of a deletion fail with the code).
+"""
+import bisect
+import datetime
+import io
+import json
+import re
+import socket
+import sys
+import threading
+
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.models import FakeKey, FakeMultipart, S3Backend, s3_backends
+from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.wrappers import Request, Response
+
+UNAVAILABLE = b'<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>'
+
+
+def backend():
+    return s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+
+
+def list_objects_v2(self, bucket, prefix, delimiter, continuation_token, start_after, max_keys):
+    """Moto reads every key of the bucket for each page, half a second at 20,000; this one looks the first up."""
+    names = sorted(dict.keys(bucket.keys))
+    prefix = prefix or ""
+    after = bytes.fromhex(continuation_token).decode() if continuation_token else start_after
+    start = bisect.bisect_right(names, after) if after is not None and after >= prefix else bisect.bisect_left(names, prefix)
+    found = []
+    for name in names[start : start + max_keys + 1]:
+        if name.startswith(prefix):
+            found.append(bucket.keys[name])
+    token = found[max_keys - 1].name.encode().hex() if len(found) > max_keys else None
+    return found[:max_keys], len(found) > max_keys, token
+
+
+S3Backend.list_objects_v2 = list_objects_v2
+
+
+def ago(seconds):
+    return datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None) - datetime.timedelta(seconds=seconds)
+
+
+class Bucket:
+    def __init__(self):
+        self.calls = {}
+        self.faults = []
+        self.holds = {}
+
+
+class Hold:
+    def __init__(self, skip):
+        self.skip = skip
+        self.arrived = threading.Event()
+        self.released = threading.Event()
+
+
+class Server:
+    def __init__(self, app):
+        self.app = app
+        self.buckets = {}
+        self.lock = threading.Lock()
+
+    def __call__(self, environ, start_response):
+        request = Request(environ)
+        if request.path.startswith("/_ebb/"):
+            arguments = json.loads(request.get_data())
+            result = getattr(self, "do_" + request.path[len("/_ebb/"):])(self.bucket(arguments["bucket"]), **arguments)
+            return Response(json.dumps(result or {}), mimetype="application/json")(environ, start_response)
+        host = request.host.split(":")[0]
+        name = host.split(".")[0] if not re.fullmatch(r"[0-9.]+", host) else request.path.split("/")[1]
+        operation = self.operation(request)
+        bucket = self.bucket(name)
+        with self.lock:
+            bucket.calls[operation] = bucket.calls.get(operation, 0) + 1
+            fault = self.take_fault(bucket, operation)
+            hold = bucket.holds.get(operation)
+            if hold and hold.skip > 0:
+                hold.skip -= 1
+                hold = None
+        if hold:
+            hold.arrived.set()
+            hold.released.wait(120)
+        return self.answer(environ, start_response, request, name, fault)
+
+    def bucket(self, name):
+        with self.lock:
+            return self.buckets.setdefault(name, Bucket())
+
+    @staticmethod
+    def operation(request):
+        if request.method == "GET" and "uploads" in request.args:
+            return "uploads"
+        if request.method == "GET":
+            return "list"
+        if request.method == "POST" and "delete" in request.args:
+            return "delete"
+        if request.method == "DELETE":
+            return "abort"
+        return request.method.lower()
+
+    @staticmethod
+    def take_fault(bucket, operation):
+        for fault in bucket.faults:
+            if fault["operation"] == operation and fault["times"] > 0:
+                fault["times"] -= 1
+                return fault
+        return None
+
+    def answer(self, environ, start_response, request, name, fault):
+        kind = fault["kind"] if fault else None
+        if kind == "unavailable":
+            return Response(UNAVAILABLE, status=503, mimetype="application/xml")(environ, start_response)
+        if kind == "reset":
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            return []
+        refused = []
+        if kind == "keys":
+            body = request.get_data()
+            for key in fault["keys"]:
+                part = b"<Object><Key>" + key.encode() + b"</Key></Object>"
+                if part in body:
+                    body = body.replace(part, b"")
+                    refused.append(key)
+            if b"<Object>" not in body:
+                errors = self.errors(refused, fault["code"])
+                answer = b'<?xml version="1.0"?><DeleteResult>' + errors + b"</DeleteResult>"
+                return Response(answer, mimetype="application/xml")(environ, start_response)
+            environ["wsgi.input"] = io.BytesIO(body)
+            environ["CONTENT_LENGTH"] = str(len(body))
+        elif request.method in ("POST", "PUT"):
+            environ["wsgi.input"] = io.BytesIO(request.get_data())
+        result = Response.from_app(self.app, environ)
+        if self.operation(request) == "uploads" and result.status_code == 200:
+            result.set_data(self.with_ages(name, result.get_data().decode()))
+        if kind == "lost":
+            return Response(UNAVAILABLE, status=503, mimetype="application/xml")(environ, start_response)
+        if kind == "keys":
+            result.set_data(result.get_data().replace(b"</DeleteResult>", self.errors(refused, fault["code"]) + b"</DeleteResult>"))
+        if kind == "truncated":
+            data = result.get_data()
+            start_response(result.status, list(result.headers))
+            return [data[: len(data) // 2]]
+        return result(environ, start_response)
+
+    @staticmethod
+    def with_ages(name, listing):
+        """Moto says of every upload that it began in 2010."""
+        for id, upload in backend().buckets[name].multiparts.items():
+            made = getattr(upload, "initiated", None) or ago(0)
+            pattern = f"(<UploadId>{re.escape(id)}</UploadId>.*?<Initiated>)[^<]*"
+            listing = re.sub(pattern, lambda m: m[1] + made.strftime("%Y-%m-%dT%H:%M:%S.000Z"), listing, flags=re.S)
+        return listing
+
+    @staticmethod
+    def errors(keys, code):
+        return b"".join(
+            f"<Error><Key>{key}</Key><Code>{code}</Code><Message>not this one</Message></Error>".encode() for key in keys
+        )
+
+    # What tests ask for.
+
+    def do_seed(self, state, bucket, objects):
+        target = backend().buckets[bucket]
+        for key, size, age in objects:
+            made = FakeKey(name=key, bucket_name=bucket, value=b"x" * size, account_id=DEFAULT_ACCOUNT_ID, region_name="us-east-1")
+            made.last_modified = ago(age)
+            target.keys[key] = made
+
+    def do_remove(self, state, bucket, keys):
+        for key in keys:
+            dict.pop(backend().buckets[bucket].keys, key, None)
+
+    def do_uploads(self, state, bucket, uploads):
+        target = backend().buckets[bucket]
+        for key, age in uploads:
+            made = FakeMultipart(key, {}, DEFAULT_ACCOUNT_ID, "us-east-1")
+            made.initiated = ago(age)
+            target.multiparts[made.id] = made
+
+    def do_fault(self, state, bucket, operation, kind, times=1, keys=(), code="AccessDenied"):
+        with self.lock:
+            state.faults.append({"operation": operation, "kind": kind, "times": times, "keys": keys, "code": code})
+
+    def do_heal(self, state, bucket):
+        with self.lock:
+            state.faults.clear()
+
+    def do_hold(self, state, bucket, operation, skip=0):
+        with self.lock:
+            state.holds[operation] = Hold(skip)
+
+    def do_held(self, state, bucket, operation):
+        return {"held": state.holds[operation].arrived.wait(60)}
+
+    def do_release(self, state, bucket, operation):
+        with self.lock:
+            state.holds.pop(operation).released.set()
+
+    def do_state(self, state, bucket):
+        target = backend().buckets[bucket]
+        return {"calls": state.calls, "keys": sorted(target.keys.keys()), "uploads": sorted(u.key_name for u in target.multiparts.values())}
+
+
+class Handler(WSGIRequestHandler):
+    def log(self, *_):
+        pass
+
+
+def main():
+    server = make_server(
+        "127.0.0.1", 0, Server(DomainDispatcherApplication(create_backend_app)), threaded=True, request_handler=Handler
+    )
+    with open(sys.argv[1], "w") as file:
+        file.write(f"http://127.0.0.1:{server.port}")
+    server.serve_forever()
+
+
+main()
