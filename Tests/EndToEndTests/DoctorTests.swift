@@ -116,7 +116,7 @@ import Testing
             #expect(enqueue.errors.contains(statement), "\(enqueue.errors)")
             let cleanup = try await sandbox.run(.producer, ["cleanup", "Events"], environment: strict)
             #expect(cleanup.status == .exited(1))
-            #expect(cleanup.errors.contains(statement), "\(cleanup.errors)")
+            #expect(cleanup.output.contains(statement), "\(cleanup.errors)")
             #expect(try await sandbox.leftTraces() == [])
 
             let plan = try await sandbox.run(.producer, ["plan", "Events", "--count"], environment: strict)
