@@ -262,20 +262,22 @@ import Testing
             )
             try await bed.ledger.setup(bed.connection)
             try await bed.setClock("2031-05-21 12:05:00Z")
-            var replica = try bed.replica(planningLimit: .milliseconds(300))
+            var replica = try bed.replica(planningLimit: .seconds(2))
             try await replica.look()
             let locker = try await bed.connect()
             _ = try await locker.query("BEGIN")
             _ = try await locker.query("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
             try await bed.setClock("2031-05-21 12:10:00Z")
-            #expect(try await replica.pause() <= .seconds(1))
             let fired = "SELECT target FROM \(bed.ledger.table("run")) ORDER BY target"
+            // On a busy machine, planning of the other may take more than a look.
+            while try await bed.strings(fired).isEmpty { #expect(try await replica.pause() <= .seconds(1)) }
             #expect(try await bed.strings(fired) == ["Other"])
             try await replica.look()
-            #expect(replica.log.count("slot has to wait") == 1)
+            let complaints = replica.log.all.filter { $0.contains("slot has to wait") && $0.contains(": Target") }
+            #expect(complaints.count == 1, "\(replica.log.all)")
             _ = try await locker.query("ROLLBACK")
             await locker.close()
-            try await replica.look()
+            while try await bed.strings(fired).count < 2 { try await replica.look() }
             #expect(try await bed.strings(fired) == ["Other", "Target"])
         }
     }
