@@ -77,7 +77,7 @@ import Testing
             #expect(enqueue.complaints == ["target \(test.target) is off: \(test.knob) is not set"])
             let cleanup = try await sandbox.producer("cleanup", test.target)
             #expect(cleanup.status == .exited(0))
-            #expect(cleanup.output == "\(test.target): off, \(test.knob) is not set\n")
+            #expect(cleanup.output == "\(test.target): off: \(test.knob) is not set\n")
             #expect(try await sandbox.leftTraces() == [])
         }
     }
