@@ -72,7 +72,7 @@ import Testing
             #expect(try await sandbox.leftTraces() == [], "a plan writes nothing")
             let outcome = try await sandbox.producer("cleanup", "ArtifactBlob", "--workers", "1")
             #expect(outcome.status == .exited(0), "\(outcome.errors)")
-            #expect(outcome.output.contains("ArtifactBlob: finished, 30 objects deleted, 29 KiB reclaimed, run "), "\(outcome.output)")
+            #expect(outcome.output.contains("ArtifactBlob: finished, 30 objects deleted, 29 KiB reclaimed, "), "\(outcome.output)")
             let run = try #require(try await sandbox.runs().first)
             let status = try await sandbox.producer("status", run, "--json").json(Rows.self)
             #expect(status.rows.deleted == 30 && status.rows.bytes == 29 * 1_024 && status.strategy == "prefix")
@@ -86,7 +86,7 @@ import Testing
             let off: [String: String?] = ["REGISTRY_ENABLED": nil]
             let cleanup = try await sandbox.producer("cleanup", "ArtifactBlob", environment: off)
             #expect(cleanup.status == .exited(0))
-            #expect(cleanup.output == "ArtifactBlob: off, REGISTRY_ENABLED is not set\n")
+            #expect(cleanup.output == "ArtifactBlob: off: REGISTRY_ENABLED is not set\n")
             let enqueue = try await sandbox.producer("enqueue", "ArtifactBlob", environment: off)
             #expect(enqueue.status == .exited(2) && enqueue.errors.contains("REGISTRY_ENABLED is not set"))
             let targets = try await sandbox.producer("targets")

@@ -68,7 +68,7 @@ struct Cleanup: AsyncParsableCommand {
     /// The targets in the order in which they were named; one that was named twice is cleaned once.
     private func wanted(_ services: Services) throws -> [RunOptions.Wanted] {
         var names: Set<String> = []
-        return try self.options.wanted(services).filter { names.insert($0.target.name).inserted }
+        return try self.options.wanted(services).filter { names.insert($0.entry.name).inserted }
     }
 
     /// Cleans one target; an error is its result, so that the targets after it have their turn.

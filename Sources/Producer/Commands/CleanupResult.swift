@@ -9,6 +9,8 @@ struct CleanupResult: Sendable, Encodable {
     var run: String?
     var rows = 0
     var cascaded = 0
+    /// Reclaimed, by a run of objects.
+    var bytes: Int?
     var seconds = 0.0
 
     /// The words are a contract.
@@ -32,7 +34,11 @@ struct CleanupResult: Sendable, Encodable {
     var line: String {
         var parts = ["\(self.target): \(self.outcome.rawValue)" + (self.reason.map { ": \($0)" } ?? "")]
         if let run = self.run {
-            parts += ["\(Output.number(self.rows)) rows deleted", "\(Output.number(self.cascaded)) cascaded"]
+            if let bytes = self.bytes {
+                parts += ["\(Output.number(self.rows)) objects deleted", "\(Output.bytes(bytes)) reclaimed"]
+            } else {
+                parts += ["\(Output.number(self.rows)) rows deleted", "\(Output.number(self.cascaded)) cascaded"]
+            }
             parts.append("\((self.seconds * 10).rounded() / 10) s")
             if self.isFailure { parts.append("run \(run)") }
         }
@@ -62,6 +68,7 @@ struct CleanupResult: Sendable, Encodable {
         self.run = status.run
         self.rows = status.rows.deleted
         self.cascaded = status.rows.cascaded
+        self.bytes = status.rows.bytes
         self.seconds = seconds
     }
 }

@@ -46,6 +46,7 @@ struct SlotFiring: Sendable {
                 let plan = try await withTimeLimit(self.planningLimit) {
                     try await self.services.runStarter(self.queue).plan(
                         work.entry.target,
+                        stores: self.services.stores,
                         knobs: knobs,
                         batchRows: self.services.configuration.batches.rows,
                         timeout: work.timing.timeout,
@@ -75,7 +76,7 @@ struct SlotFiring: Sendable {
     /// Whether an error would be the same at the next try.
     private static func isLasting(_ error: any Error) -> Bool {
         switch Fault(error) {
-        case .stopped, .serverAway, .queueAway, .conflict, .locked: false
+        case .stopped, .serverAway, .queueAway, .storageAway, .conflict, .locked: false
         default: !(error is TimeLimitExceeded)
         }
     }

@@ -18,6 +18,39 @@ package enum CatalogEntry: Sendable, Hashable {
         }
     }
 
+    /// A schedule of its own; nil without one.
+    package var schedule: SchedulePolicy? {
+        switch self {
+        case .table(let target): target.schedule
+        case .objects(let target): target.schedule
+        }
+    }
+
+    /// Whether it can run, and with which knobs.
+    ///
+    /// - `maxAge`, `keep`: of the command line, in place of the target's own.
+    /// - `keepNothing`: the targets that may keep 0 rows.
+    package func resolveKnobs(
+        environment: Environment,
+        stores: Stores,
+        maxAge: Duration? = nil,
+        keep: Int? = nil,
+        keepNothing: [String] = []
+    ) throws(ConfigurationError) -> TargetSwitch {
+        switch self {
+        case .table(let target):
+            return try target.resolveKnobs(
+                environment: environment,
+                maxAge: maxAge,
+                keep: keep,
+                keepNothing: keepNothing
+            )
+        case .objects(let target):
+            if case .off(let reason) = try stores.store(named: target.store) { return .off(reason: reason) }
+            return try target.resolveKnobs(environment: environment, maxAge: maxAge, keep: keep)
+        }
+    }
+
     /// The rule for people; see ``Target/ruleInWords(_:)``.
     package func ruleInWords(_ values: KnobValues? = nil) -> String {
         switch self {

@@ -3,7 +3,7 @@ struct ObjectTargetParser {
     /// The key that makes a target one of objects.
     static let mark = "objects"
 
-    private static let keys = [Self.mark, "min_age", "unreferenced", "quarantine", "leftovers", "multipart"]
+    private static let keys = [Self.mark, "min_age", "unreferenced", "quarantine", "leftovers", "multipart", ScheduleParser.key]
     private static let acceptedAge = "\(DurationText.acceptedPositive), or ${NAME} or ${NAME:-value} for a variable"
     private static let acceptedPrefix = "what keys start with, such as \"chunks/\""
     private static let acceptedReference = "{table: …, column: …}, or a list of them: the columns that hold keys"
@@ -19,7 +19,7 @@ struct ObjectTargetParser {
         }
         let unreferenced = try fields.required("unreferenced", accepted: Self.acceptedReference)
         let prefix = try objects["prefix"]?.text(accepted: Self.acceptedPrefix) ?? ""
-        let target = ObjectTarget(
+        var target = ObjectTarget(
             name: entry.key,
             store: try self.store(objects.required("store", accepted: "a store of the configuration"), stores),
             prefix: prefix,
@@ -31,6 +31,7 @@ struct ObjectTargetParser {
             leftovers: try Self.leftovers(fields["leftovers"]),
             multipart: try Self.duration(fields["multipart"])
         )
+        target.schedule = try ScheduleParser.policy(fields[ScheduleParser.key])
         if let node = fields["leftovers"], let leftovers = target.leftovers,
             leftovers.prefix.hasPrefix(prefix) || prefix.hasPrefix(leftovers.prefix)
         {

@@ -19,7 +19,12 @@ extension Doctor {
         findings += await self.made("old_snapshots") { try await self.transactions(connection) }
         findings += await self.made("prepared_transactions") { try await self.preparedTransactions(connection) }
         findings += await self.made("replication_slots") { try await self.replicationSlots(connection) }
-        for target in self.services.catalog.targets { findings += await self.target(target, connection) }
+        for entry in self.services.catalog.entries {
+            switch entry {
+            case .table(let target): findings += await self.target(target, connection)
+            case .objects(let target): findings += await self.objects(target, connection)
+            }
+        }
         await connection.close()
         return findings
     }

@@ -11,7 +11,7 @@ package struct Doctor: Sendable {
     /// All findings, in the order in which a run meets them.
     package func findings() async -> [Finding] {
         var findings = [
-            Finding(.ok, "configuration", "it is read, with \(self.services.catalog.targets.count) targets")
+            Finding(.ok, "configuration", "it is read, with \(self.services.catalog.entries.count) targets")
         ]
         findings += self.unknownVariables()
         findings += await self.postgres()
@@ -57,7 +57,8 @@ package struct Doctor: Sendable {
 
     /// Variables that look like Ebb's and are not: most likely a setting with a slip in it, which has no effect.
     private func unknownVariables() -> [Finding] {
-        let knobs = self.services.catalog.targets.flatMap(\.knobs).compactMap { knob -> String? in
+        let ofStores = self.services.catalog.stores.flatMap(\.fields.values)
+        let knobs = (self.services.catalog.entries.flatMap(\.knobs) + ofStores).compactMap { knob -> String? in
             if case .variable(let name, _) = knob { name } else { nil }
         }
         let known = Setting.all.map(\.variable) + [EbbConfiguration.fileVariable] + knobs

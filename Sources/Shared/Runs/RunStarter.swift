@@ -54,11 +54,20 @@ package struct RunStarter: Sendable {
         let drains = try await self.drain(plan, terms, priority: priority, timeout: timeout, knobs, connection)
         var new = Self.newRun(plan, knobs, priority: priority, batchRows: batchRows, timeout: timeout)
         new.after = drains
+        let (record, isNew) = try await self.begin(new, connection)
+        if isNew {
+            for warning in try await TimeZoneDefaults.read(connection).warnings(plan.resolved) { self.warn(warning) }
+        }
+        return (record, isNew)
+    }
+
+    /// Writes a run into the ledger, unless its target has one, and makes it known to the queue.
+    func begin(_ new: Ledger.NewRun, _ connection: PostgresConnection) async throws -> (run: RunRecord, isNew: Bool) {
         let (record, isNew) = try await self.ledger.create(new, connection)
-        guard record.knobs == knobs else {
+        guard record.knobs == new.knobs else {
             throw RunRefusal(
                 "target \(new.target) has an unfinished run \(record.run) with other knobs "
-                    + "(\(record.knobs.words)), asked for \(knobs.words); let it end or cancel it first"
+                    + "(\(record.knobs.words)), asked for \(new.knobs.words); let it end or cancel it first"
             )
         }
         guard record.definitionHash == new.definitionHash else {
@@ -66,9 +75,6 @@ package struct RunStarter: Sendable {
         }
         do {
             if isNew {
-                for warning in try await TimeZoneDefaults.read(connection).warnings(plan.resolved) {
-                    self.warn(warning)
-                }
                 try await self.queue.create(record, generation: 1)
             } else {
                 try await self.restore(record, connection)
@@ -212,7 +218,7 @@ package struct RunStarter: Sendable {
     }
 
     /// Sorts by time, so that listings of keys read in order; the rest keeps producers apart.
-    private static func newRunID() -> String {
+    static func newRunID() -> String {
         let alphabet = Array("0123456789abcdefghjkmnpqrstvwxyz")
         var milliseconds = Int(Date.now.timeIntervalSince1970 * 1_000)
         var time: [Character] = []

@@ -76,18 +76,13 @@ package struct Services: Sendable {
         maxAge: Duration? = nil,
         keep: Int? = nil
     ) throws(ConfigurationError) -> TargetSwitch {
-        switch entry {
-        case .table(let target):
-            return try target.resolveKnobs(
-                environment: self.environment,
-                maxAge: maxAge,
-                keep: keep,
-                keepNothing: self.configuration.keepNothing
-            )
-        case .objects(let target):
-            if case .off(let reason) = try self.stores.store(named: target.store) { return .off(reason: reason) }
-            return try target.resolveKnobs(environment: self.environment, maxAge: maxAge, keep: keep)
-        }
+        try entry.resolveKnobs(
+            environment: self.environment,
+            stores: self.stores,
+            maxAge: maxAge,
+            keep: keep,
+            keepNothing: self.configuration.keepNothing
+        )
     }
 
     /// Changes runs as operators wish.

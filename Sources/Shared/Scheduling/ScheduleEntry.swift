@@ -4,7 +4,7 @@ import Foundation
 package struct ScheduleEntry: Sendable {
     /// The schedule's name; a target's own schedule is named after the target.
     package let schedule: String
-    package let target: Target
+    package let target: CatalogEntry
     /// nil while the schedule is off.
     package let timing: ScheduleTiming?
     /// The values of the target's knobs, or why it is off.
@@ -24,16 +24,22 @@ extension ScheduleEntry {
         catalog: Catalog,
         environment: Environment
     ) throws(ConfigurationError) -> [ScheduleEntry] {
+        let stores = Stores(
+            definitions: catalog.stores,
+            environment: environment,
+            limits: configuration.storage
+        )
         func resolver(_ policy: SchedulePolicy, _ place: String) -> ScheduleResolver {
             ScheduleResolver(
                 policy: policy,
                 place: place,
                 environment: environment,
+                stores: stores,
                 keepNothing: configuration.keepNothing
             )
         }
         var entries: [ScheduleEntry] = []
-        for target in catalog.targets {
+        for target in catalog.entries {
             guard let policy = target.schedule else { continue }
             let place = "targets.\(target.name).\(ScheduleParser.key)"
             entries.append(try resolver(policy, place).entry(target.name, target))
@@ -42,8 +48,8 @@ extension ScheduleEntry {
             let place = "\(ScheduleParser.section).\(schedule.name)"
             let resolver = resolver(schedule.policy, place)
             for (name, node) in schedule.targets {
-                let target: Target
-                do { target = try catalog.target(named: name) } catch { throw node.error(error.description) }
+                let target: CatalogEntry
+                do { target = try catalog.entry(named: name) } catch { throw node.error(error.description) }
                 guard !entries.contains(where: { $0.schedule == schedule.name && $0.target.name == name }) else {
                     throw schedule.node.error(
                         "the target \(name) has a schedule of its own, which is called the same; accepted: another name"
@@ -62,16 +68,21 @@ private struct ScheduleResolver {
     /// What errors about literals call it.
     let place: String
     let environment: Environment
+    let stores: Stores
     /// The targets that may keep 0 rows.
     let keepNothing: [String]
 
-    func entry(_ schedule: String, _ target: Target) throws(ConfigurationError) -> ScheduleEntry {
+    func entry(_ schedule: String, _ target: CatalogEntry) throws(ConfigurationError) -> ScheduleEntry {
         let cron = try self.value(self.policy.cron, .cron)
         let zone = try self.optional(self.policy.timeZone, .zone)
         let jitter = try self.optional(self.policy.jitter, .span)
         let catchUp = try self.optional(self.policy.catchUp, .span)
         let timeout = try self.optional(self.policy.timeout, .timeout)
-        let knobs = try target.resolveKnobs(environment: self.environment, keepNothing: self.keepNothing)
+        let knobs = try target.resolveKnobs(
+            environment: self.environment,
+            stores: self.stores,
+            keepNothing: self.keepNothing
+        )
         guard let cron else {
             var reason = "no cron"
             if case .variable(let name, _) = self.policy.cron { reason = "\(name) is not set" }

@@ -1,0 +1,28 @@
+import PostgresClient
+
+/// What concerns targets of objects.
+extension Doctor {
+    /// Whether a target's bucket answers, and whether what refers to its objects can be looked up.
+    func objects(_ target: ObjectTarget, _ connection: PostgresConnection) async -> [Finding] {
+        let store: ObjectStore
+        do {
+            switch try self.services.stores.store(named: target.store) {
+            case .off(let reason): return [Finding(.ok, "target", target: target.name, "it is off: \(reason)")]
+            case .on(let found): store = found
+            }
+        } catch {
+            return [Finding(.problem, "target", target: target.name, "\(error)")]
+        }
+        var findings = await self.made("storage", target: target.name) {
+            _ = try await store.checkBucket()
+            return [Finding(.ok, "storage", target: target.name, "\(store.configuration.location) answers")]
+        }
+        findings += await self.made("references", target: target.name) {
+            let references = try await ReferenceLookup.resolve(target, connection)
+            let limits = self.services.configuration.batches.timeLimits
+            _ = try await references.referenced(among: [target.prefix], limits: limits, connection)
+            return [Finding(.ok, "references", target: target.name, "all that refers to its objects can be seen")]
+        }
+        return findings
+    }
+}
