@@ -72,7 +72,10 @@ import Testing
             #expect(try await sandbox.leftTraces() == [], "a plan writes nothing")
             let outcome = try await sandbox.producer("cleanup", "ArtifactBlob", "--workers", "1")
             #expect(outcome.status == .exited(0), "\(outcome.errors)")
-            #expect(outcome.output.contains("ArtifactBlob: finished, 30 objects deleted, 29 KiB reclaimed, "), "\(outcome.output)")
+            #expect(
+                outcome.output.contains("ArtifactBlob: finished, 30 objects deleted, 29 KiB reclaimed, "),
+                "\(outcome.output)"
+            )
             let run = try #require(try await sandbox.runs().first)
             let status = try await sandbox.producer("status", run, "--json").json(Rows.self)
             #expect(status.rows.deleted == 30 && status.rows.bytes == 29 * 1_024 && status.strategy == "prefix")
@@ -90,7 +93,10 @@ import Testing
             let enqueue = try await sandbox.producer("enqueue", "ArtifactBlob", environment: off)
             #expect(enqueue.status == .exited(2) && enqueue.errors.contains("REGISTRY_ENABLED is not set"))
             let targets = try await sandbox.producer("targets")
-            #expect(targets.output.contains("older than 24h and in no artifactversion.manifest_blob_digest or "), "\(targets.output)")
+            #expect(
+                targets.output.contains("older than 24h and in no artifactversion.manifest_blob_digest or "),
+                "\(targets.output)"
+            )
         }
     }
 
@@ -102,12 +108,18 @@ import Testing
             try await bucket.seed(keys.map { .init($0, size: 2, age: 2 * Self.day) })
             let run = try await sandbox.enqueue("ArtifactBlob", batchRows: 1, environment: Sandbox.shortLeases)
             // The first of two deletions is held; the worker dies; then it happens.
-            try await bucket.holding("delete", while: {
-                _ = try await sandbox.during(.worker, ["--concurrency", "1"], environment: Sandbox.shortLeases) { worker in
-                    try await until("the call is on its way") { (try await bucket.state().calls["delete"] ?? 0) > 0 }
-                    worker.send(9)
+            try await bucket.holding(
+                "delete",
+                while: {
+                    _ = try await sandbox.during(.worker, ["--concurrency", "1"], environment: Sandbox.shortLeases) {
+                        worker in
+                        try await until("the call is on its way") {
+                            (try await bucket.state().calls["delete"] ?? 0) > 0
+                        }
+                        worker.send(9)
+                    }
                 }
-            }) {
+            ) {
                 try await until("the worker is gone") {
                     try ProcessTable.pids(with: "EBB_NAMESPACE", sandbox.namespace).isEmpty
                 }

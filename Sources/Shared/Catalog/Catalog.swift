@@ -75,7 +75,11 @@ package struct Catalog: Sendable {
     /// Whether a target is the operator's own, and not a preset's.
     func isOperators(_ name: String, _ configuration: EbbConfiguration) -> Bool {
         guard let file = configuration.file else { return false }
-        do { return try CatalogParser.targets(of: file, stores: self.stores.map(\.name)).targets.contains { $0.target.name == name } } catch {
+        do {
+            return try CatalogParser.targets(of: file, stores: self.stores.map(\.name)).targets.contains {
+                $0.target.name == name
+            }
+        } catch {
             // The catalogue was made from this very file.
             return true
         }

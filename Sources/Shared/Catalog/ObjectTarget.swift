@@ -18,7 +18,9 @@ package struct ObjectTarget: Sendable, Hashable {
     package var leftovers: Leftovers?
     /// The age after which an upload in parts is taken for abandoned; nil leaves them alone.
     package var multipart: Duration?
-    /// When it is cleaned by itself; nil for never. Not part of the definition.
+    /// When it is cleaned by itself; nil for never.
+    ///
+    /// Not part of the definition.
     package var schedule: SchedulePolicy?
 
     package init(

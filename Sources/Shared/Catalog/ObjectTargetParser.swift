@@ -3,7 +3,9 @@ struct ObjectTargetParser {
     /// The key that makes a target one of objects.
     static let mark = "objects"
 
-    private static let keys = [Self.mark, "min_age", "unreferenced", "quarantine", "leftovers", "multipart", ScheduleParser.key]
+    private static let keys = [
+        Self.mark, "min_age", "unreferenced", "quarantine", "leftovers", "multipart", ScheduleParser.key,
+    ]
     private static let acceptedAge = "\(DurationText.acceptedPositive), or ${NAME} or ${NAME:-value} for a variable"
     private static let acceptedPrefix = "what keys start with, such as \"chunks/\""
     private static let acceptedReference = "{table: …, column: …}, or a list of them: the columns that hold keys"

@@ -76,7 +76,9 @@ struct BlobSite: Sendable {
 
     /// Lets all marks be older than they are.
     func age(by interval: String) async throws {
-        try await self.bed.run("UPDATE \(self.bed.ledger.table("object_mark")) SET marked_at = marked_at - interval '\(interval)'")
+        try await self.bed.run(
+            "UPDATE \(self.bed.ledger.table("object_mark")) SET marked_at = marked_at - interval '\(interval)'"
+        )
     }
 
     /// How many marks there are.
