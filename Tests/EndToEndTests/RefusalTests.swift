@@ -46,7 +46,7 @@ import Testing
         .timeLimit(.minutes(1)),
         arguments: [
             ["enqueue"], ["enqueue", "Events", "--max-age=-5h"], ["enqueue", "Events", "--max-age", "soon"],
-            ["enqueue", "Events", "--keep", "0"], ["enqueue", "Events", "--batch-rows", "0"],
+            ["enqueue", "Events", "--keep=-1"], ["enqueue", "Events", "--batch-rows", "0"],
             ["enqueue", "Events", "--priority", "urgent"], ["enqueue", "Events", "--no-such-flag"], ["no-such-command"],
             ["status", "--watch"], ["status", "run", "--watch", "--json"], ["cleanup", "Events", "--workers", "-1"],
             ["runs", "--limit", "0"],

@@ -38,7 +38,7 @@ import Testing
             try await bed.ledger.prune(retention: .zero, bed.connection)
             #expect(
                 try await bed.strings("SELECT DISTINCT what FROM seen ORDER BY what") == [
-                    "batch DELETE", "run DELETE", "run UPDATE",
+                    "batch DELETE", "batch UPDATE", "run DELETE", "run UPDATE",
                 ]
             )
             #expect(try await bed.int("SELECT count(*) FROM seen WHERE '0' IN (idle, lock, statement)") == 0)
