@@ -73,6 +73,7 @@ import Testing
         let names = [
             "DEPLOYMENT_REVISION_STATUS", "DEPLOYMENT_TARGET_METRICS", "DEPLOYMENT_LOG_RECORD",
             "DEPLOYMENT_TARGET_LOG_RECORD", "OIDC_STATE", "ORGANIZATION",
+            "ARTIFACT_BLOB",
         ]
         #expect(Set(entries.compactMap(\.reason)).isSuperset(of: names.map { "CLEANUP_\($0)_CRON is not set" }))
         for name in names {
