@@ -46,7 +46,8 @@ import Testing
             }
             await holder.close()
             let status = try await sandbox.expectEnd(of: zombie.run, deletedFrom: before)
-            #expect(status.batches.split == 1)
+            // A half that has waited too long for the lock is split again.
+            #expect(status.batches.split >= 1)
             try await sandbox.expectSurvivors()
             try await sandbox.expectQueueAtRest()
         }

@@ -59,7 +59,7 @@ package struct BatchSizing: Sendable, Equatable {
         self.most = most
     }
 
-    /// Microseconds: the cost model's rows are four times dearer than a fast server's, so this is a second at worst.
+    /// Microseconds: the cost model's rows are twice as dear as a fast server's, so this is a second on a slow one.
     private static let longest = 1_000_000.0
 
     /// Beyond a million units a batch's WAL, and what is lost when it fails, grow without making anything faster.

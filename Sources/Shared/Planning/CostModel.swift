@@ -7,11 +7,12 @@ enum CostModel {
     static let block = 15.0
     /// Deleting one row of a block that is at hand, with its WAL.
     ///
-    /// About four times the best case, so that the first batches of a run stay well under a second on a slow or cold
+    /// About twice the best case, so that the first batches of a run stay under a second on a slow or cold server, and are
+    /// not so small that what lies between batches counts.
+    static let row = 2.0
+    /// Looking up one row's entry in a referencing, indexed table: 2 to 3.5 while its index is at hand, up to 20 on a busy
     /// server.
-    static let row = 4.0
-    /// Looking up one row's entry in a referencing, indexed table.
-    static let reference = 20.0
+    static let reference = 6.0
     /// Passing one row of a referencing table that is searched as a whole.
     ///
     /// Measured from 0.065 (1.3 ms for 20,000 notifications) over 0.1 (20 ms for 200,000 narrow rows) to 0.2 (on a busy
