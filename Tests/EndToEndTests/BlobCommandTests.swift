@@ -11,6 +11,7 @@ import Testing
             try await sandbox.execute(
                 "CREATE TABLE \(schema).artifactversion (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), manifest_blob_digest text NOT NULL)",
                 "CREATE INDEX ON \(schema).artifactversion (manifest_blob_digest)",
+                "INSERT INTO \(schema).artifactversion (manifest_blob_digest) VALUES ('elsewhere')",
                 """
                 CREATE TABLE \(schema).artifactversionpart (artifact_version_id uuid, artifact_blob_digest text,
                   PRIMARY KEY (artifact_version_id, artifact_blob_digest))

@@ -84,6 +84,19 @@ package struct ReferenceLookup: Sendable {
         }
     }
 
+    /// Whether any of the columns holds anything.
+    func holdsAny(limits: TransactionSettings.TimeLimits, _ connection: PostgresConnection) async throws -> Bool {
+        let settings = Self.settings(limits)
+        let columns = self.columns.map { table, column in
+            "EXISTS (SELECT FROM \(table) WHERE \(column) IS NOT NULL)"
+        }
+        let statement = "SELECT " + columns.joined(separator: " OR ")
+        return try await connection.transaction(readOnly: true) { connection in
+            _ = try connection.run(settings.sql, settings.parameters)
+            return try connection.run(statement).rows.first?.bool(0) ?? false
+        }
+    }
+
     /// How the database would look keys up.
     package func explain(_ keys: [String], _ connection: PostgresConnection) async throws -> [String] {
         let settings = Self.settings(nil)

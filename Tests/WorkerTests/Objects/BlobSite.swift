@@ -40,7 +40,9 @@ struct BlobSite: Sendable {
                 "CREATE TABLE version (id bigserial PRIMARY KEY, manifest text NOT NULL)",
                 "CREATE INDEX ON version (manifest)",
                 "CREATE TABLE part (version bigint, blob text, PRIMARY KEY (version, blob))",
-                "CREATE INDEX ON part (blob)"
+                "CREATE INDEX ON part (blob)",
+                // Of another store; where nothing refers to anything, no run begins.
+                "INSERT INTO version (manifest) VALUES ('elsewhere')"
             )
             return try await body(BlobSite(bed: bed, bucket: bucket))
         }

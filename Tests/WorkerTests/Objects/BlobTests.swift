@@ -43,6 +43,20 @@ import Testing
         }
     }
 
+    @Test func `where nothing refers to anything, no run begins`() async throws {
+        try await BlobSite.with { site in
+            try await site.bucket.seed([.init(BlobSite.key(1), age: BlobSite.old)])
+            try await site.bed.run("DELETE FROM version")
+            let error = await #expect(throws: PlanningError.self) { try await site.bed.start("Blobs") }
+            #expect(error?.description.contains("refer to nothing at all") == true)
+        }
+        try await BlobSite.with(settings: "keep_nothing: [Blobs]") { site in
+            try await site.bucket.seed([.init(BlobSite.key(1), age: BlobSite.old)])
+            try await site.bed.run("DELETE FROM version")
+            expectFinished(try #require(try await site.bed.drain("Blobs").first), rows: 1)
+        }
+    }
+
     @Test func `a second run finds nothing to do`() async throws {
         try await BlobSite.with { site in
             try await site.bucket.seed((0..<5).map { .init(BlobSite.key($0), age: BlobSite.old) })
