@@ -104,7 +104,7 @@ extension ModelWalk {
         let arguments = leases.flatMap { lease in
             [
                 self.model.stream(lease.stream), lease.id.text, String(lease.token), lease.run, lease.batch,
-                String(HeldLease.rows), String(HeldLease.cascaded), "0", String(lease.units),
+                String(HeldLease.rows), String(HeldLease.cascaded), String(HeldLease.bytes), String(lease.units),
                 String(HeldLease.microseconds),
             ]
         }

@@ -114,6 +114,7 @@ extension ModelWalk {
             state: run.fields["ending"] ?? (run[.dead] > 0 ? "failed" : "finished"),
             rows: done * HeldLease.rows,
             cascaded: done * HeldLease.cascaded,
+            bytes: done * HeldLease.bytes,
             done: done,
             error: run[.dead] > 0 ? "dead" : "",
             oldest: self.model.runs.keys.compactMap { self.model.known[$0] }.min() ?? 0
@@ -123,7 +124,7 @@ extension ModelWalk {
             keys: [self.model.prefix],
             [
                 step.run, String(step.token), figures.state, String(figures.rows), String(figures.cascaded),
-                String(figures.done), "then", figures.error, "3600", String(figures.oldest), "0",
+                String(figures.done), "then", figures.error, "3600", String(figures.oldest), String(figures.bytes),
             ]
         ) { model, _ in model.finish(step, figures) }
     }

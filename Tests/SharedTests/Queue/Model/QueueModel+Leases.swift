@@ -166,6 +166,7 @@ extension QueueModel {
                 if batch.isChild { self.move(batch.run, nil, .doneChildren) }
                 self.move(batch.run, nil, .rows, HeldLease.rows)
                 self.move(batch.run, nil, .cascaded, HeldLease.cascaded)
+                self.move(batch.run, nil, .bytes, HeldLease.bytes)
                 self.move(batch.run, nil, .units, lease.units)
                 self.move(batch.run, nil, .microseconds, HeldLease.microseconds)
                 return .integer(1)
@@ -197,5 +198,6 @@ struct HeldLease {
     // What each batch has removed, as the test says it.
     static let rows = 10
     static let cascaded = 3
+    static let bytes = 5
     static let microseconds = 7
 }

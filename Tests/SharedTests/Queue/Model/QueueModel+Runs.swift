@@ -116,6 +116,7 @@ extension QueueModel {
         var state: String
         var rows: Int
         var cascaded: Int
+        var bytes: Int
         var done: Int
         var error: String
         /// Runs created before are forgotten.
@@ -140,6 +141,7 @@ extension QueueModel {
         for counter: Run.Counter in [.queued, .leased, .delayed, .parked] { run[counter] = 0 }
         run[.rows] = figures.rows
         run[.cascaded] = figures.cascaded
+        run[.bytes] = figures.bytes
         run[.done] = figures.done
         run[.cancelled] = cancelled
         run[.total] = figures.done + run[.dead] + cancelled

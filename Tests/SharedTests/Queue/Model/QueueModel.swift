@@ -108,7 +108,8 @@ struct Run {
     var life: Int
 
     enum Counter: String, CaseIterable {
-        case total, queued, leased, delayed, parked, done, dead, cancelled, split, redelivered, rows, cascaded, units
+        case total, queued, leased, delayed, parked, done, dead, cancelled, split, redelivered, rows, cascaded, bytes,
+            units
         case microseconds, pass
         case token = "step_token"
         case doneChildren = "done_children"
