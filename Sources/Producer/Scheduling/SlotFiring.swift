@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import PostgresClient
+import RedisClient
 import Shared
 
 /// Settles one slot: with a run, or with the reason why there is none.
@@ -58,6 +59,7 @@ struct SlotFiring: Sendable {
             switch firing {
             case .started(let record):
                 self.log(.info, work, moment, Ledger.started, run: record.run)
+                try await self.announce(record)
                 for warning in warnings {
                     self.services.logger.log(
                         .warning,
@@ -71,6 +73,15 @@ struct SlotFiring: Sendable {
         } catch  where Self.isLasting(error) {
             try await self.settle(work, moment, "failed: \(error)", .error)
         }
+    }
+
+    /// Makes a run known to the queue at once; when the queue is away, the scheduler's next look does it.
+    private func announce(_ record: RunRecord) async throws {
+        do {
+            let starter = self.services.runStarter(self.queue)
+            try await self.queue.setup()
+            try await self.pool.withConnection { try await starter.restore(record, $0) }
+        } catch  where Fault(error) == .queueAway || (error as? RedisError)?.prefix == "OOM" {}
     }
 
     /// Whether an error would be the same at the next try.

@@ -1,7 +1,7 @@
 /// All targets: those of the presets that are on, and the operator's own.
 package struct Catalog: Sendable {
     /// Targets of both kinds, by name.
-    package let entries: [CatalogEntry]
+    package private(set) var entries: [CatalogEntry]
     /// What targets of objects refer to.
     package let stores: [StoreDefinition]
     /// Names that a product had once, with the reason why they are gone.
@@ -64,7 +64,15 @@ package struct Catalog: Sendable {
 
     /// The catalogue of a loaded configuration.
     package static func load(_ configuration: EbbConfiguration) throws(ConfigurationError) -> Catalog {
-        try Self.load(presets: configuration.presets, file: configuration.file)
+        var catalog = try Self.load(presets: configuration.presets, file: configuration.file)
+        catalog.entries = catalog.entries.map { entry in
+            guard case .objects(var target) = entry else { return entry }
+            // A preset leaves it to the operator.
+            target.quarantine = target.quarantine ?? configuration.storage.quarantine
+            target.mayBeUnreferenced = configuration.keepNothing.contains(target.name)
+            return .objects(target)
+        }
+        return catalog
     }
 
     /// What a run's target is by this catalogue, also of a run that drains another target's children; nil when there is none.

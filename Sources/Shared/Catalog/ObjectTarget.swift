@@ -18,6 +18,10 @@ package struct ObjectTarget: Sendable, Hashable {
     package var leftovers: Leftovers?
     /// The age after which an upload in parts is taken for abandoned; nil leaves them alone.
     package var multipart: Duration?
+    /// Whether nothing at all may refer to any object; otherwise that is taken for a wrong or half restored database.
+    ///
+    /// Not part of the definition.
+    package var mayBeUnreferenced = false
     /// When it is cleaned by itself; nil for never.
     ///
     /// Not part of the definition.

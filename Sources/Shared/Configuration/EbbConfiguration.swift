@@ -101,6 +101,8 @@ package struct EbbConfiguration: Sendable {
         package var attempts = 5
         /// The pause before the second try; it doubles with every further one.
         package var backoff: Duration = .milliseconds(200)
+        /// How long targets that say nothing of it keep objects that were found unreferenced; nil deletes them at once.
+        package var quarantine: Duration?
         /// The longest a request may take.
         package var timeout: Duration = .seconds(30)
 

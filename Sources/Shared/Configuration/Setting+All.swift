@@ -143,6 +143,12 @@ extension Setting {
             "the pause before the second try; it doubles with every further one"
         ),
         Setting(
+            "storage.quarantine",
+            \.storage.quarantine,
+            .duration(from: .seconds(1), to: .seconds(3_660 * 86_400), or: "off"),
+            "how long objects have to be known as unreferenced before a later run deletes them, for targets that do not say"
+        ),
+        Setting(
             "storage.timeout",
             \.storage.timeout,
             .duration(from: .milliseconds(100), to: .seconds(3_600)),

@@ -44,9 +44,8 @@ extension Ledger {
         _ connection: PostgresConnection
     ) async throws -> Set<String> {
         let keys = SQLText.array(objects.map(\.key))
-        let times = SQLText.array(
-            objects.map { String(Int(($0.lastModified.timeIntervalSince1970 * 1_000).rounded())) }
-        )
+        // Whole seconds: some storages say less of an object by itself than in a listing.
+        let times = SQLText.array(objects.map { String(Int($0.lastModified.timeIntervalSince1970.rounded(.down))) })
         return try await self.transaction(connection) { connection in
             if let interval {
                 _ = try connection.run(
@@ -62,8 +61,8 @@ extension Ledger {
             _ = try connection.run(
                 """
                 INSERT INTO \(self.table("object_mark")) AS m (target, location, key, last_modified)
-                SELECT $1, $2, key, timestamptz 'epoch' + ms * interval '1 millisecond'
-                FROM unnest($3::text[], $4::bigint[]) AS o (key, ms)
+                SELECT $1, $2, key, to_timestamp(seconds)
+                FROM unnest($3::text[], $4::bigint[]) AS o (key, seconds)
                 ON CONFLICT (target, location, key) DO UPDATE SET last_modified = excluded.last_modified, marked_at = now()
                 WHERE m.last_modified <> excluded.last_modified
                 """,

@@ -6,6 +6,7 @@ package struct ReferenceLookup: Sendable {
     package let schema: String
     /// Columns, schema-qualified and quoted.
     private let columns: [(table: String, column: String)]
+    private let target: ObjectTarget
 
     /// Finds the tables and checks their columns.
     ///
@@ -51,7 +52,7 @@ package struct ReferenceLookup: Sendable {
             if reference.schema == nil { found = owner }
             columns.append((SQLText.quoted(owner, reference.table), SQLText.quoted(reference.column)))
         }
-        return ReferenceLookup(schema: found ?? target.references.first?.schema ?? "", columns: columns)
+        return ReferenceLookup(schema: found ?? target.references.first?.schema ?? "", columns: columns, target: target)
     }
 
     /// One index look-up a key and column; keys are bound as one array.
@@ -67,9 +68,10 @@ package struct ReferenceLookup: Sendable {
 
     /// Those of the keys that something refers to at this moment.
     ///
-    /// Rows that a policy hides would count as none, so a role that does not see all of them gets an error instead.
+    /// Rows that a policy hides would count as none, so a role that does not see all of them gets an error instead. A database
+    /// in which nothing refers to any object is taken for a wrong one, or one that is being restored.
     ///
-    /// - Throws: `PostgresError`.
+    /// - Throws: `PlanningError` for such a database; `PostgresError`.
     package func referenced(
         among keys: [String],
         limits: TransactionSettings.TimeLimits,
@@ -80,21 +82,25 @@ package struct ReferenceLookup: Sendable {
         let statement = self.statement(keys)
         return try await connection.transaction(readOnly: true) { connection in
             _ = try connection.run(settings.sql, settings.parameters)
-            return Set(try connection.run(statement.sql, statement.parameters).rows.map { try $0.text(0) })
+            let found = Set(try connection.run(statement.sql, statement.parameters).rows.map { try $0.text(0) })
+            if found.isEmpty, !self.target.mayBeUnreferenced, try !self.holdsAny(connection) {
+                let columns = self.target.references.map { "\($0.table).\($0.column)" }.joined(separator: " and ")
+                throw PlanningError(
+                    "target \(self.target.name): nothing at all is in \(columns), so every object would be deleted; check that "
+                        + "DATABASE_URL and the store belong together, or let the setting keep_nothing (EBB_KEEP_NOTHING) name "
+                        + self.target.name
+                )
+            }
+            return found
         }
     }
 
     /// Whether any of the columns holds anything.
-    func holdsAny(limits: TransactionSettings.TimeLimits, _ connection: PostgresConnection) async throws -> Bool {
-        let settings = Self.settings(limits)
+    private func holdsAny(_ connection: isolated PostgresConnection) throws -> Bool {
         let columns = self.columns.map { table, column in
             "EXISTS (SELECT FROM \(table) WHERE \(column) IS NOT NULL)"
         }
-        let statement = "SELECT " + columns.joined(separator: " OR ")
-        return try await connection.transaction(readOnly: true) { connection in
-            _ = try connection.run(settings.sql, settings.parameters)
-            return try connection.run(statement).rows.first?.bool(0) ?? false
-        }
+        return try connection.run("SELECT " + columns.joined(separator: " OR ")).rows.first?.bool(0) ?? false
     }
 
     /// How the database would look keys up.

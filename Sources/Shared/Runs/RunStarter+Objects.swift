@@ -47,19 +47,6 @@ extension RunStarter {
         }
     }
 
-    /// Refuses a run that would delete every object, as of an empty or a wrong database; that has to be asked for twice.
-    private func checkReferences(_ plan: ObjectPlan, _ connection: PostgresConnection) async throws {
-        let target = plan.target
-        guard plan.estimatedKeys > 0, !self.configuration.keepNothing.contains(target.name) else { return }
-        if try await plan.references.holdsAny(limits: self.configuration.batches.timeLimits, connection) { return }
-        let columns = target.references.map { "\($0.table).\($0.column)" }.joined(separator: " and ")
-        throw PlanningError(
-            "target \(target.name): \(columns) refer to nothing at all, so every object of \(plan.location) would be deleted; "
-                + "check that DATABASE_URL and the store belong together, or let the setting keep_nothing "
-                + "(EBB_KEEP_NOTHING) name \(target.name)"
-        )
-    }
-
     private func newRun(
         _ target: ObjectTarget,
         _ store: ObjectStore,
@@ -74,7 +61,6 @@ extension RunStarter {
             limits: self.configuration.batches.timeLimits,
             connection
         )
-        try await self.checkReferences(plan, connection)
         return Ledger.NewRun(
             run: Self.newRunID(),
             target: target.name,

@@ -212,6 +212,13 @@ package struct RunStarter: Sendable {
 
     /// Makes an unfinished run known to a queue that has lost it, if it has: it is planned anew, under a new generation.
     package func restore(_ record: RunRecord, _ connection: PostgresConnection) async throws {
+        // Runs that it has to wait for: one that Redis does not know counts as over.
+        for other in record.after {
+            guard let other = try await self.ledger.run(other, connection), other.finishedAt == nil,
+                try await self.queue.fields(of: other.run).isEmpty
+            else { continue }
+            try await self.restore(other, connection)
+        }
         let generation = try await self.ledger.generation(of: record.run, connection) + 1
         let settled = try await self.ledger.settled(record.run, connection)
         try await self.queue.create(record, generation: generation, settled: settled)

@@ -175,6 +175,9 @@ package struct ObjectStore: Sendable {
                     StorageDocument.Uploads.self,
                     root: "ListMultipartUploadsResult"
                 )
+                if listing.isTruncated == true, listing.nextKeyMarker?.isEmpty ?? true {
+                    throw answer.malformed("it is cut off and does not say where")
+                }
                 return (try self.uploads(in: listing, answer), listing.isTruncated == true ? listing : nil)
             }
             try await body(found)

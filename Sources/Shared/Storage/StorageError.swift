@@ -28,7 +28,9 @@ package struct StorageError: Error, Sendable, Hashable, CustomStringConvertible 
 extension StorageError {
     /// Sorts an answer in by its HTTP status and S3's code.
     static func kind(status: Int, code: String) -> Kind {
-        status >= 500 || status == 429 || status == 408 || Self.isTransient(code) ? .away : .refused
+        // 501 and 505: the storage does not know the request, and never will.
+        (status >= 500 && status != 501 && status != 505) || status == 429 || status == 408 || Self.isTransient(code)
+            ? .away : .refused
     }
 
     /// Whether a code, of an answer or of a single key, means that the same again will do.

@@ -25,6 +25,9 @@ struct ObjectBatch {
     /// What it said of the last of them.
     private(set) var refusal: BatchError?
 
+    /// The longest between a look at the references and the call.
+    private static let longestGap = Duration.seconds(1)
+
     /// So many keys, all refused: it is not about the keys.
     private static let manyRefused = 10
 
@@ -76,7 +79,8 @@ struct ObjectBatch {
             let isLast = page.next == nil
             let upTo = isLast ? nil : page.objects.last?.key
             try await self.take(page.objects, in: .init(prefix: prefix, after: last, upTo: upTo))
-            try await self.delete(atLeast: ObjectStore.most)
+            // Page by page: what is kept back could be written anew meanwhile.
+            try await self.delete(atLeast: 1)
             last = upTo ?? last
             token = page.next
         } while token != nil
@@ -167,8 +171,11 @@ struct ObjectBatch {
         var tries = 0
         while true {
             let referenced = try await self.referenced(among: self.referable(call.left))
+            let looked = ContinuousClock.now
             try await self.keep(referenced, &call)
             if call.left.isEmpty { return }
+            // A process that was frozen in between looks again.
+            if looked.duration(to: .now) > Self.longestGap { continue }
             var problem: StorageError?
             // Until the answer is here, also when this task is cancelled meanwhile.
             call.isUncertain = true
@@ -177,9 +184,11 @@ struct ObjectBatch {
                 problem = call.failures.first { StorageError.isTransient($0.code) }.map { failure in
                     StorageError(.away, code: failure.code, message: failure.message, request: "DeleteObjects")
                 }
-            } catch let error as StorageError where error.kind == .away {
+            } catch let error as StorageError where StorageError.isTransient(error.code) {
                 problem = error
             }
+            // Any other error leaves open whether it happened. What is there by now may have been uploaded anew, so the batch is
+            // given back and begins with a new listing.
             try await self.lookForLate(&call)
             guard let problem else { return }
             tries += 1
