@@ -43,7 +43,9 @@ struct Cleanup: AsyncParsableCommand {
             let services = try Services.producer()
             let wanted = try self.wanted(services)
             let session = try await Session.open(services)
-            let workers = LocalWorkers(count: self.workers, session: session)
+            // While all are off there is nothing to do, and nobody to do it.
+            let isIdle = wanted.allSatisfy { if case .on = $0.knobs { false } else { true } }
+            let workers = LocalWorkers(count: isIdle ? 0 : self.workers, session: session)
             let deadline = self.timeout.map { ContinuousClock.now + $0 }
             let results = Mutex<[CleanupResult]>([])
             let allSucceeded = try await workers.during {
