@@ -57,6 +57,7 @@ import Testing
                     // So that they have had different times to live.
                     try await Task.sleep(for: .milliseconds(Int.random(in: 1...30)))
                 }
+                // Only makes room for others between two looks.
                 try await Task.sleep(for: .milliseconds(2))
             }
             fleet.stop(SIGKILL)

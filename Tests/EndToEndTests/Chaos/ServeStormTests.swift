@@ -89,6 +89,7 @@ private struct ServeStorm: Sendable {
                         kill(pid_t(victim), SIGKILL)
                         figures.atTheMinute += 1
                     }
+                    // Past this minute, or it would be aimed at again; nothing is expected of the time.
                     try await Task.sleep(for: .milliseconds(700))
                 }
                 return figures
