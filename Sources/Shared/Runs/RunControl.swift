@@ -1,4 +1,5 @@
 package import PostgresClient
+import RedisClient
 
 /// What an operator may do to a run: pause, resume, cancel, recover, retry its dead letters.
 package struct RunControl: Sendable {
@@ -120,6 +121,17 @@ package struct RunControl: Sendable {
         let record = try await self.record(run, connection)
         if let state = record.state, state != .cancelled { throw self.refusal(.state(state), run, wanted: "cancelled") }
         _ = try await self.ledger.finish(run, state: .cancelled, error: nil, connection)
+        // No script has ended it.
+        let event = EbbEvent(
+            .runCancelled,
+            subject: run,
+            target: record.target,
+            schema: record.schema,
+            status: RunState.cancelled.rawValue,
+            description: "cancelled; Redis had lost it"
+        )
+        // The run is over in any case.
+        do { try await self.queue.events.append(event) } catch is RedisError { return }
     }
 
     /// Rebuilds a run that Redis has lost, from the ledger and the table: what has ended stays ended and counted, what is
