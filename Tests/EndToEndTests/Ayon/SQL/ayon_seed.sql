@@ -40,7 +40,7 @@ INSERT INTO traffic_stats SELECT (moment AT TIME ZONE 'UTC')::date - n, service,
 -- children. Uuids are in random order; rows lie in the order of their creation, with logs and all others between them.
 CREATE TEMPORARY TABLE seed_event AS
   SELECT seed_id('event', n) AS id,
-         (ARRAY['entity.task.status_changed', 'entity.version.created', 'logistics.sync', 'addon.sync', 'enroll.source', 'enroll.target', 'server.started', 'review.created'])[1 + n * 7919 % 8] AS topic,
+         (ARRAY['entity.task.status_changed', 'entity.version.created', 'logistics.sync', 'addon.sync', 'enroll.source', 'enroll.target', 'server.started', 'review.created'])[1 + n / 7 * 79 % 8] AS topic,
          'session-' || n % 1000 AS sender, (ARRAY['Alpha', 'Beta_2', NULL])[1 + n % 3] AS project_name,
          CASE WHEN n <= 7 THEN NULL WHEN strand = 1 AND place % 4 > 0 THEN seed_id('event', n - 7 * (place % 4))
               WHEN strand <> 1 AND place % length > 0 THEN seed_id('event', n - 7) END AS depends_on,
