@@ -1,0 +1,45 @@
+-- Keys, indexes and foreign keys of ayon_tables.sql, with AYON's names. Events have fifteen indexes, none of them on `sender`.
+--
+-- Every statement ends at the end of a line.
+ALTER TABLE config ADD PRIMARY KEY (key);
+ALTER TABLE projects ADD PRIMARY KEY (name);
+CREATE UNIQUE INDEX projectname_idx ON projects (lower(name));
+CREATE UNIQUE INDEX projectcode_idx ON projects (lower(code));
+CREATE UNIQUE INDEX projectlabel_idx ON projects (lower(label));
+CREATE INDEX projectactive_idx ON projects (active);
+ALTER TABLE users ADD PRIMARY KEY (name);
+CREATE UNIQUE INDEX username_idx ON users (lower(name));
+ALTER TABLE events ADD PRIMARY KEY (id);
+CREATE UNIQUE INDEX unique_event_hash ON events (hash);
+CREATE UNIQUE INDEX unique_creation_order ON events (creation_order);
+CREATE INDEX event_topic_idx ON events USING gin (topic gin_trgm_ops);
+CREATE INDEX event_depends_on_idx ON events (depends_on);
+CREATE INDEX event_project_name_idx ON events (project_name);
+CREATE INDEX event_user_name_idx ON events (user_name);
+CREATE INDEX event_created_at_idx ON events (created_at);
+CREATE INDEX event_updated_at_idx ON events (updated_at);
+CREATE INDEX event_status_idx ON events (status);
+CREATE INDEX event_retries_idx ON events (retries);
+CREATE INDEX events_sender_type_idx ON events (sender_type);
+CREATE INDEX idx_events_excluded_lookup ON events (topic, updated_at) INCLUDE (depends_on) WHERE depends_on IS NOT NULL AND status IN ('finished', 'failed');
+CREATE INDEX idx_events_source_processing ON events (topic, status, created_at);
+CREATE INDEX idx_events_target_lookup ON events (depends_on, topic);
+ALTER TABLE sites ADD PRIMARY KEY (id);
+ALTER TABLE site_settings ADD PRIMARY KEY (addon_name, addon_version, site_id, user_name);
+ALTER TABLE secrets ADD PRIMARY KEY (name);
+ALTER TABLE action_config ADD PRIMARY KEY (hash);
+CREATE INDEX idx_action_config_addon_name ON action_config (addon_name);
+CREATE INDEX idx_action_config_addon_version ON action_config (addon_version);
+CREATE INDEX idx_action_config_project_name ON action_config (project_name);
+CREATE INDEX idx_action_config_user_name ON action_config (user_name);
+CREATE INDEX idx_action_config_last_used ON action_config (last_used);
+ALTER TABLE hosts ADD PRIMARY KEY (name);
+ALTER TABLE services ADD PRIMARY KEY (name);
+ALTER TABLE traffic_stats ADD PRIMARY KEY (date, service);
+ALTER TABLE user_stats ADD PRIMARY KEY (date);
+ALTER TABLE events ADD CONSTRAINT events_depends_on_fkey FOREIGN KEY (depends_on) REFERENCES events;
+ALTER TABLE site_settings ADD CONSTRAINT site_settings_site_id_fkey FOREIGN KEY (site_id) REFERENCES sites ON DELETE CASCADE;
+ALTER TABLE site_settings ADD CONSTRAINT site_settings_user_name_fkey FOREIGN KEY (user_name) REFERENCES users ON DELETE CASCADE ON UPDATE CASCADE;
+ALTER TABLE action_config ADD CONSTRAINT action_config_project_name_fkey FOREIGN KEY (project_name) REFERENCES projects ON DELETE CASCADE ON UPDATE CASCADE;
+ALTER TABLE action_config ADD CONSTRAINT action_config_user_name_fkey FOREIGN KEY (user_name) REFERENCES users ON DELETE CASCADE ON UPDATE CASCADE;
+ALTER TABLE services ADD CONSTRAINT services_hostname_fkey FOREIGN KEY (hostname) REFERENCES hosts ON DELETE CASCADE ON UPDATE CASCADE;

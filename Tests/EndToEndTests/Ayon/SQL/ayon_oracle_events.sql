@@ -1,0 +1,5 @@
+-- What Events leaves with a retention of 90 days: what was updated since, has no time, or has something in the end depending on it that stays.
+WITH RECURSIVE staying AS (
+  SELECT id, depends_on FROM events, seed WHERE (updated_at < moment - interval '90 days') IS NOT TRUE
+  UNION SELECT parent.id, parent.depends_on FROM staying JOIN events AS parent ON parent.id = staying.depends_on)
+DELETE FROM events WHERE id NOT IN (SELECT id FROM staying);
