@@ -172,6 +172,11 @@ package struct TestBucket: Sendable {
         }
     }
 
+    /// The same for a request that comes by itself.
+    package func holding(_ operation: String, _ body: () async throws -> Void) async throws {
+        try await self.holding(operation, while: {}, body)
+    }
+
     /// What is in the bucket and what was asked of it.
     package struct State: Sendable, Decodable {
         package var calls: [String: Int]

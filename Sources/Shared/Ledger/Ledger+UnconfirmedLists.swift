@@ -8,7 +8,7 @@ extension Ledger {
         package var number: Int
         /// Since it was written, by the database's clock; its call began later.
         package var age: Duration
-        /// By key. Those alone that no later list of the run has: a key counts where it was last seen.
+        /// By key, of those alone that no later list of the run has: a key counts where it was last seen.
         package var sizes: [String: Int]
     }
 

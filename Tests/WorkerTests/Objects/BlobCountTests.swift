@@ -24,7 +24,7 @@ import Testing
     /// Lets a worker stop in the middle of a call; the call happens all the same.
     private static func stopWorker(_ site: BlobSite, before body: () async throws -> Void = {}) async throws {
         let first = Task { try await site.bed.work(slots: 1) }
-        try await site.bucket.holding("delete", while: {}) {
+        try await site.bucket.holding("delete") {
             first.cancel()
             _ = await first.result
             try await body()
@@ -66,7 +66,7 @@ import Testing
     @Test func `a call that Redis has lost sight of is counted once`() async throws {
         try await Self.site { site, record in
             let first = Task { try await site.bed.work(slots: 1) }
-            try await site.bucket.holding("delete", while: {}) {
+            try await site.bucket.holding("delete") {
                 try await site.bed.loseRedis()
                 let control = site.bed.services.runControl(site.bed.queue)
                 #expect(try await control.recover(record.run, site.bed.connection))
@@ -83,7 +83,7 @@ import Testing
     @Test func `a call that happens before the run is planned anew is counted once`() async throws {
         try await Self.site { site, record in
             let first = Task { try await site.bed.work(slots: 1) }
-            try await site.bucket.holding("delete", while: {}) {
+            try await site.bucket.holding("delete") {
                 try await site.bed.loseRedis()
                 let control = site.bed.services.runControl(site.bed.queue)
                 #expect(try await control.recover(record.run, site.bed.connection))
