@@ -105,6 +105,7 @@ package struct Services: Sendable {
             ledger: self.ledger,
             queue: queue,
             catalog: self.catalog,
+            stores: self.stores,
             configuration: self.configuration,
             logger: self.logger
         )
