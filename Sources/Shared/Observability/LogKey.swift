@@ -22,6 +22,10 @@ package enum LogKey: String, Sendable {
     case outcome = "schedule.outcome"
     case definition = "schedule.definition"
     case schedules = "schedule.count"
+    case examined = "sweep.examined"
+    case deleted = "sweep.deleted"
+    case skipped = "sweep.skipped"
+    case milliseconds = "sweep.milliseconds"
 }
 
 extension Logger.Metadata {

@@ -198,7 +198,7 @@ import Testing
         BadFile(
             yaml: "Vacum: on\n",
             sentence: "1: Vacum: unknown key; did you mean \"vacuum\"? accepted: database_url, redis_url, namespace, "
-                + "presets, keep_nothing, leases, batches, vacuum, foreign_keys, ledger, dead, outages, storage, poll, worker, "
+                + "presets, keep_nothing, leases, batches, vacuum, foreign_keys, ledger, dead, outages, storage, sessions, poll, worker, "
                 + "log, targets, schedules, stores"
         ),
         BadFile(
