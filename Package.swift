@@ -57,6 +57,8 @@ let package = Package(
                 .embedInCode("Catalog/Presets/distr.yaml"),
                 .embedInCode("Ledger/Migrations"),
                 .embedInCode("Queue/Scripts"),
+                .embedInCode("Sessions/Presets"),
+                .embedInCode("Sessions/Scripts"),
             ],
             swiftSettings: strict
         ),
