@@ -39,7 +39,9 @@ struct SessionEvents {
         if self.unwritten >= Self.batch { try await self.write() }
     }
 
-    /// Writes all that wait. A database that does not take them is not asked again by this sweep.
+    /// Writes all that wait.
+    ///
+    /// A database that does not take them is not asked again by this sweep.
     ///
     /// - Throws: `RedisError`, `LeaseLost`.
     mutating func write() async throws {

@@ -20,7 +20,9 @@ struct SessionPages {
     /// Whether everything has been looked at.
     private(set) var isComplete = false
 
-    /// Keys per page. Redis answers nobody else meanwhile; 250 sessions of 1 KB are 2 ms.
+    /// Keys per page.
+    ///
+    /// Redis answers nobody else meanwhile; 250 sessions of 1 KB are 2 ms.
     private static let sizes = 25...250
     /// A round trip that takes longer makes pages smaller: the machine is slow, or the sessions are large.
     private static let slow = Duration.milliseconds(6)

@@ -40,7 +40,9 @@ package struct SessionStore: Sendable {
     /// Reads a session without using it; nil when there is none, or it is over.
     package func read(_ token: String) async throws -> Session? { try await self.read(token, touches: false) }
 
-    /// Uses a session: its lifetime begins anew. nil when there is none, or it is over, which no use undoes.
+    /// Uses a session, so that its lifetime begins anew.
+    ///
+    /// nil when there is none, or it is over, which no use undoes.
     @discardableResult
     package func touch(_ token: String) async throws -> Session? { try await self.read(token, touches: true) }
 

@@ -8,7 +8,7 @@ import RedisClient
 /// One sweeper of the fleet works at a time: it holds a lease, which every script checks and renews. Nothing is deleted by what
 /// was read before: a script reads a page of sessions, compares them with Redis's clock and deletes, all in one step.
 package struct SessionSweep: Sendable {
-    private let layout: SessionLayout
+    let layout: SessionLayout
     private let queue: Queue
     private let lease: Duration
     private let tokenForm: SessionTokenForm
