@@ -23,8 +23,10 @@ extension EbbConfiguration {
 
     /// What of the file others read.
     private static let sections =
-        [CatalogParser.section, ScheduleParser.section, StoreParser.section]
-        + SessionLayoutParser.fields.map { "\(SessionLayoutParser.section).\($0)" }
+        [
+            CatalogParser.section, ScheduleParser.section, StoreParser.section, HookParser.section,
+            AnnouncementParser.section,
+        ] + SessionLayoutParser.fields.map { "\(SessionLayoutParser.section).\($0)" }
 
     /// Walks the file along the dots of the settings' keys.
     private mutating func apply(
