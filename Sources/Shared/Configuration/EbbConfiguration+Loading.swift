@@ -22,7 +22,9 @@ extension EbbConfiguration {
     }
 
     /// What of the file others read.
-    private static let sections = [CatalogParser.section, ScheduleParser.section, StoreParser.section]
+    private static let sections = [
+        CatalogParser.section, ScheduleParser.section, StoreParser.section, SchemaGroupParser.section,
+    ]
 
     /// Walks the file along the dots of the settings' keys.
     private mutating func apply(

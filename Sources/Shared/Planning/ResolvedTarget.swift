@@ -101,6 +101,7 @@ package struct ResolvedTarget: Sendable {
         for name in target.rule.keepNewest?.order ?? [] { order.append(try own(name)) }
         self.order = order
         self.guards = try Self.guards(of: target, facts)
+        for kept in facts.kept { _ = try own(kept.own) }
     }
 
     private static func guards(of target: Target, _ facts: TableFacts) throws(PlanningError) -> [ReferenceFacts] {
