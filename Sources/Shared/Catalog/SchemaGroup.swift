@@ -4,7 +4,9 @@ package struct SchemaGroup: Sendable, Hashable {
     package var name: String
     /// What the names of its schemas look like: `*` stands for any characters, `?` for one.
     package var like: String
-    /// SQL that returns names; a schema that it does not return does not belong. nil: all that look so.
+    /// SQL that returns names; nil for none.
+    ///
+    /// A schema that it does not return does not belong.
     package var query: String?
     package var skip: Skip?
 
