@@ -15,6 +15,11 @@ package struct SQLState: RawRepresentable, Hashable, Sendable {
     package static func ~= (pattern: SQLState, error: any Error) -> Bool {
         (error as? PostgresError)?.sqlState == pattern
     }
+
+    /// Whether a table, or the schema that should hold it, is not there.
+    package static func isMissing(_ error: any Error) -> Bool {
+        Self.undefinedTable ~= error || Self.undefinedSchema ~= error
+    }
 }
 
 extension SQLState {
@@ -34,6 +39,7 @@ extension SQLState {
     package static let syntaxError = SQLState(rawValue: "42601")
     package static let undefinedColumn = SQLState(rawValue: "42703")
     package static let undefinedTable = SQLState(rawValue: "42P01")
+    package static let undefinedSchema = SQLState(rawValue: "3F000")
     package static let diskFull = SQLState(rawValue: "53100")
     package static let tooManyConnections = SQLState(rawValue: "53300")
     package static let lockNotAvailable = SQLState(rawValue: "55P03")

@@ -51,10 +51,12 @@ struct Cleanup: AsyncParsableCommand {
             let allSucceeded = try await workers.during {
                 var current = session
                 for wanted in wanted {
-                    let result = try await self.clean(wanted, until: deadline, &current)
-                    results.withLock { $0.append(result) }
+                    let ended = try await self.clean(wanted, until: deadline, &current)
+                    results.withLock { $0 += ended }
                     if !self.json {
-                        print(result.line)
+                        let isGroup = ended.contains { $0.schema != nil }
+                        let lines = isGroup ? CleanupResult.lines(ended, of: wanted.entry.name) : ended.map(\.line)
+                        for line in lines { print(line) }
                         // Whoever reads a pipe should know at once.
                         fflush(nil)
                     }
@@ -73,7 +75,7 @@ struct Cleanup: AsyncParsableCommand {
         return try self.options.wanted(services).filter { names.insert($0.entry.name).inserted }
     }
 
-    /// Cleans one target; an error is its result, so that the targets after it have their turn.
+    /// Cleans one target, in all its schemas at a time; an error is its result, so that the targets after it have their turn.
     ///
     /// - `session`: replaced when its connection has broken.
     /// - Throws: `CancellationError` when the command is being stopped, which says so itself.
@@ -81,36 +83,47 @@ struct Cleanup: AsyncParsableCommand {
         _ wanted: RunOptions.Wanted,
         until deadline: ContinuousClock.Instant?,
         _ session: inout Session
-    ) async throws -> CleanupResult {
+    ) async throws -> [CleanupResult] {
         let name = wanted.entry.name
         guard case .on(let knobs) = wanted.knobs else {
-            return CleanupResult(name, .off, reason: wanted.knobs.reason)
+            return [CleanupResult(name, .off, reason: wanted.knobs.reason)]
         }
         let started = ContinuousClock.now
         let left = deadline.map { started.duration(to: $0) }
         if let left, left <= .zero {
             let limit = self.timeout.map { DurationText.format($0) } ?? ""
-            return CleanupResult(name, .notBegun, reason: "the timeout of \(limit) was over")
+            return [CleanupResult(name, .notBegun, reason: "the timeout of \(limit) was over")]
         }
+        var results: [CleanupResult] = []
         do {
             session = try await session.mended()
             let launcher = RunLauncher(session: session, isQuiet: self.json || !Output.isTerminal)
-            let (record, isNew) = try await launcher.start(
+            let starts = try await launcher.startAll(
                 wanted.entry,
                 knobs: knobs,
-                priority: .default,
                 batchRows: self.options.batchRows,
                 timeout: left
             )
-            let status = try await launcher.wait(
-                for: record.run,
-                until: launcher.deadline(deadline, isNew: isNew)
-            )
-            return CleanupResult(status, timeout: self.timeout, seconds: started.duration(to: .now).timeInterval)
+            results = starts.failures.map { CleanupResult(name, in: $0.schema, .failed, reason: "\($0.error)") }
+            for (record, isNew) in starts.started {
+                let status = try await launcher.wait(
+                    for: record.run,
+                    until: launcher.deadline(deadline, isNew: isNew)
+                )
+                var result = CleanupResult(
+                    status,
+                    timeout: self.timeout,
+                    seconds: started.duration(to: .now).timeInterval
+                )
+                if wanted.entry.group != nil { result.schema = record.schema }
+                results.append(result)
+            }
+            if starts.isEmpty { results = [CleanupResult(name, .finished, reason: wanted.entry.emptyGroup)] }
+            return results
         } catch let error as CancellationError {
             throw error
         } catch {
-            return CleanupResult(name, .failed, reason: "\(error)")
+            return results + [CleanupResult(name, .failed, reason: "\(error)")]
         }
     }
 }

@@ -3,6 +3,8 @@ import Shared
 /// How one target of a `producer cleanup` ended; one line for people, one object for programs.
 struct CleanupResult: Sendable, Encodable {
     var target: String
+    /// Of a target in a group of schemas.
+    var schema: String?
     var outcome: Outcome
     /// Why, for all but `finished`.
     var reason: String?
@@ -32,7 +34,8 @@ struct CleanupResult: Sendable, Encodable {
 
     /// `Name: finished, 4 000 000 rows deleted, 12 cascaded, 3.2 s`.
     var line: String {
-        var parts = ["\(self.target): \(self.outcome.rawValue)" + (self.reason.map { ": \($0)" } ?? "")]
+        let place = self.schema.map { " in \($0)" } ?? ""
+        var parts = ["\(self.target)\(place): \(self.outcome.rawValue)" + (self.reason.map { ": \($0)" } ?? "")]
         if let run = self.run {
             if let bytes = self.bytes {
                 parts += ["\(Output.number(self.rows)) objects deleted", "\(Output.bytes(bytes)) reclaimed"]
@@ -45,8 +48,9 @@ struct CleanupResult: Sendable, Encodable {
         return parts.joined(separator: ", ")
     }
 
-    init(_ target: String, _ outcome: Outcome, reason: String? = nil) {
+    init(_ target: String, in schema: String? = nil, _ outcome: Outcome, reason: String? = nil) {
         self.target = target
+        self.schema = schema
         self.outcome = outcome
         self.reason = reason
     }
@@ -70,5 +74,25 @@ struct CleanupResult: Sendable, Encodable {
         self.cascaded = status.rows.cascaded
         self.bytes = status.rows.bytes
         self.seconds = seconds
+    }
+}
+
+extension CleanupResult {
+    /// Lines for people of a target in a group of schemas: one for each schema that failed, and one for the others together.
+    static func lines(_ results: [CleanupResult], of target: String) -> [String] {
+        let done = results.filter { !$0.isFailure }
+        var lines = results.filter(\.isFailure).map(\.line)
+        guard !done.isEmpty else { return lines }
+        let rows = done.reduce(0) { $0 + $1.rows }
+        let cascaded = done.reduce(0) { $0 + $1.cascaded }
+        let seconds = done.map(\.seconds).max() ?? 0
+        var parts = [
+            "\(target): finished in \(done.count) \(done.count == 1 ? "schema" : "schemas")",
+            "\(Output.number(rows)) rows deleted", "\(Output.number(cascaded)) cascaded",
+        ]
+        let bytes = done.compactMap(\.bytes).reduce(0, +)
+        if bytes > 0 { parts.append("\(Output.bytes(bytes)) reclaimed") }
+        lines.append((parts + ["\((seconds * 10).rounded() / 10) s"]).joined(separator: ", "))
+        return lines
     }
 }

@@ -38,16 +38,26 @@ struct Enqueue: AsyncParsableCommand {
             let launcher = RunLauncher(session: session, isQuiet: self.json)
             let timeLimit = self.timeout.map { ContinuousClock.now + $0 }
             var runs: [(id: String, deadline: ContinuousClock.Instant?)] = []
+            var hasFailed = false
             for (target, knobs) in wanted {
-                let (record, isNew) = try await launcher.start(
+                let starts = try await launcher.startAll(
                     target,
                     knobs: knobs,
                     priority: self.priority,
                     batchRows: self.options.batchRows,
                     timeout: self.timeout
                 )
-                runs.append((record.run, launcher.deadline(timeLimit, isNew: isNew)))
-                if !self.json { print("run \(record.run) of \(record.target): cut by \(record.strategy.rawValue)") }
+                for (record, isNew) in starts.started {
+                    runs.append((record.run, launcher.deadline(timeLimit, isNew: isNew)))
+                    if !self.json {
+                        print("run \(record.run) of \(record.title): cut by \(record.strategy.rawValue)")
+                    }
+                }
+                for (schema, error) in starts.failures { complain("\(target.name) in \(schema): \(error)") }
+                hasFailed = hasFailed || !starts.failures.isEmpty
+                if starts.isEmpty, !self.json {
+                    print("\(target.name): nothing to do, \(target.emptyGroup ?? "there is no place")")
+                }
             }
             if self.wait { try await launcher.warnWithoutWorkers() }
             var statuses: [RunStatus] = []
@@ -70,7 +80,7 @@ struct Enqueue: AsyncParsableCommand {
                 for status in statuses { self.summarize(status) }
             }
             await session.close()
-            if isLate || statuses.contains(where: \.isFailure) { throw ExitCode.runFailed }
+            if isLate || hasFailed || statuses.contains(where: \.isFailure) { throw ExitCode.runFailed }
         }
     }
 

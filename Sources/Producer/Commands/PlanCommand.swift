@@ -67,15 +67,22 @@ struct PlanCommand: AsyncParsableCommand {
                     throw CommandError("target \(wanted.entry.name) is off: \(wanted.knobs.reason)")
                 }
                 switch wanted.entry {
-                case .table(let target):
-                    documents.append(try await self.document(target, knobs, services, connection))
+                case .table:
+                    for case .table(let target) in try await services.places(of: wanted.entry, connection) {
+                        documents.append(try await self.document(target, knobs, services, connection))
+                    }
+                    if let reason = wanted.entry.emptyGroup, !self.json,
+                        !documents.contains(where: { $0.target == wanted.entry.name })
+                    {
+                        print("\(wanted.entry.name): nothing to do, \(reason)")
+                    }
                 case .objects(let target):
                     documents.append(try await Self.document(target, knobs, services, connection))
                 }
             }
             await connection.close()
             if self.json { return try Output.json(documents) }
-            for document in documents { Self.show(document) }
+            for target in wanted.map(\.entry.name) { Self.show(documents.filter { $0.target == target }) }
         }
     }
 
@@ -163,6 +170,24 @@ struct PlanCommand: AsyncParsableCommand {
             sql: plan.references.statement(plan.sample).sql,
             explain: try await plan.references.explain(plan.sample, connection)
         )
+    }
+
+    /// One target in all its schemas: the one with the most work as a whole, a line for each other.
+    private static func show(_ plans: [Document]) {
+        guard let largest = plans.max(by: { $0.estimatedRows < $1.estimatedRows }) else { return }
+        Self.show(largest)
+        let others = plans.filter { $0.table != largest.table }
+        guard !others.isEmpty else { return }
+        Output.table(
+            [["ALSO", "ROWS", "BATCHES", "WARNINGS"]]
+                + others.map { plan in
+                    [
+                        plan.table, Output.number(plan.countedRows ?? plan.estimatedRows),
+                        Output.number(plan.estimatedBatches), plan.warnings.joined(separator: "; "),
+                    ]
+                }
+        )
+        print("")
     }
 
     private static func show(_ plan: Document) {

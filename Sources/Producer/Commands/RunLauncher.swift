@@ -52,9 +52,58 @@ struct RunLauncher: Sendable {
                 self.session.connection
             )
         }
-        if !isNew && !self.isQuiet { print("run \(record.run) of \(record.target) is not over yet; it goes on") }
+        if !isNew && !self.isQuiet { print("run \(record.run) of \(record.title) is not over yet; it goes on") }
         try await self.plan(record.run)
         return (record, isNew)
+    }
+
+    /// What became of starting a target: a run for each of its schemas, or just one.
+    struct Starts: Sendable {
+        var started: [(run: RunRecord, isNew: Bool)] = []
+        /// Schemas in which no run could be started, with the reason.
+        var failures: [(schema: String, error: any Error)] = []
+
+        var runs: [RunRecord] { self.started.map(\.run) }
+        var isEmpty: Bool { self.started.isEmpty && self.failures.isEmpty }
+    }
+
+    /// Starts a target wherever it is; the failure of one schema of a group stays its own.
+    ///
+    /// - Returns: nothing at all for a group that has no schema.
+    /// - Throws: for a target of one place, what `start` throws; for a group, what keeps all of it from being started.
+    func startAll(
+        _ entry: CatalogEntry,
+        knobs: KnobValues,
+        priority: Priority = .default,
+        batchRows: Int? = nil,
+        timeout: Duration? = nil
+    ) async throws -> Starts {
+        var starts = Starts()
+        for place in try await self.session.services.places(of: entry, self.session.connection) {
+            do {
+                starts.started.append(
+                    try await self.start(
+                        place,
+                        knobs: knobs,
+                        priority: priority,
+                        batchRows: batchRows,
+                        timeout: timeout
+                    )
+                )
+            } catch {
+                guard let schema = place.schemaOfGroup, Self.isOwn(error) else { throw error }
+                starts.failures.append((schema, error))
+            }
+        }
+        return starts
+    }
+
+    /// Whether an error says something of one schema, and nothing of the others.
+    private static func isOwn(_ error: any Error) -> Bool {
+        switch Fault(error) {
+        case .stopped, .serverAway, .queueAway: false
+        default: true
+        }
     }
 
     /// Plans a run as far as it can be planned now; what comes later is for whoever is there then.
@@ -145,8 +194,8 @@ struct RunLauncher: Sendable {
             try await self.session.services.stepRunner(self.session.queue).run(step, owner: self.owner, connection)
         } catch is LeaseLost {
             // Another process does it, or the run was paused or is to end.
-        } catch  where [.run, .row, .timeout, .malformed].contains(Fault(error)) {
-            // The run is paused now, and its status says why.
+        } catch  where [.run, .row, .timeout, .malformed, .gone].contains(Fault(error)) {
+            // The run is paused or failed now, and its status says why.
         }
     }
 }

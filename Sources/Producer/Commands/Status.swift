@@ -96,10 +96,11 @@ private enum RunList {
         if json { return try Output.json(statuses) }
         if statuses.isEmpty { return print(none) }
         Output.table(
-            [["RUN", "TARGET", "STATE", "ROWS", "BATCHES", "CREATED", "ERROR"]]
+            [["RUN", "TARGET", "SCHEMA", "STATE", "ROWS", "BATCHES", "CREATED", "ERROR"]]
                 + statuses.map { status in
                     [
-                        status.run, status.target, status.state.rawValue, Output.number(status.rows.deleted),
+                        status.run, status.target, status.schema, status.state.rawValue,
+                        Output.number(status.rows.deleted),
                         "\(status.batches.done)/\(status.batches.total)", status.createdAt ?? "", status.error ?? "",
                     ]
                 }

@@ -13,6 +13,8 @@ struct Targets: AsyncParsableCommand {
     private struct Entry: Encodable {
         var name: String
         var table: String
+        /// The group of schemas that it is in.
+        var `in`: String?
         var rule: String
         var knobs: [String]
         var on: Bool
@@ -35,12 +37,15 @@ struct Targets: AsyncParsableCommand {
         let resolved = try services.resolve(target)
         let place =
             switch target {
-            case .table(let table): table.schema.map { "\($0).\(table.table)" } ?? table.table
+            case .table(let table):
+                table.group.map { "\($0.like).\(table.table)" } ?? table.schema.map { "\($0).\(table.table)" }
+                    ?? table.table
             case .objects(let objects): "\(objects.store)/\(objects.prefix)"
             }
         var entry = Entry(
             name: target.name,
             table: place,
+            in: target.group?.name,
             rule: target.ruleInWords(),
             knobs: target.knobs.compactMap(\.variableName),
             on: true

@@ -43,29 +43,16 @@ struct SlotFiring: Sendable {
         let slot = self.slot(work, moment)
         do {
             let (firing, warnings) = try await self.pool.withConnection { connection in
-                let plan = try await withTimeLimit(self.planningLimit) {
-                    try await self.services.runStarter(self.queue).plan(
-                        work.entry.target,
-                        stores: self.services.stores,
-                        knobs: knobs,
-                        batchRows: self.services.configuration.batches.rows,
-                        timeout: work.timing.timeout,
-                        connection
-                    )
-                }
-                return (try await ledger.fire(slot, plan, connection), plan.warnings)
+                let (order, warnings) = try await self.order(work, knobs, connection)
+                return (try await ledger.fire(slot, order, connection), warnings)
             }
             switch firing {
             case .started(let record):
                 self.log(.info, work, moment, Ledger.started, run: record.run)
-                try await self.announce(record)
-                for warning in warnings {
-                    self.services.logger.log(
-                        .warning,
-                        "a run may not do what is wanted",
-                        [.target: "\(record.target)", .error: "\(warning)"]
-                    )
-                }
+                try await self.announce([record], warnings)
+            case .group(let records, let outcome):
+                self.log(outcome.contains("failed") ? .error : .info, work, moment, outcome, run: nil)
+                try await self.announce(records, warnings)
             case .skipped(let run): self.log(.warning, work, moment, Ledger.skipped(run), run: run)
             case .taken: break
             }
@@ -74,12 +61,55 @@ struct SlotFiring: Sendable {
         }
     }
 
-    /// Makes a run known to the queue at once; when the queue is away, the scheduler's next look does it.
-    private func announce(_ record: RunRecord) async throws {
+    /// Plans what a slot is to get; what keeps one schema of a group from being planned stays its own.
+    private func order(
+        _ work: Work,
+        _ knobs: KnobValues,
+        _ connection: PostgresConnection
+    ) async throws -> (order: Ledger.Order, warnings: [String]) {
+        @Sendable func plan(_ entry: CatalogEntry) async throws -> RunStarter.RunPlan {
+            try await withTimeLimit(self.planningLimit) {
+                try await self.services.runStarter(self.queue).plan(
+                    entry,
+                    stores: self.services.stores,
+                    knobs: knobs,
+                    batchRows: self.services.configuration.batches.rows,
+                    timeout: work.timing.timeout,
+                    connection
+                )
+            }
+        }
+        let entry = work.entry.target
+        guard entry.group != nil else {
+            let plan = try await plan(entry)
+            return (.one(plan), plan.warnings)
+        }
+        var plans: [RunStarter.RunPlan] = []
+        var failures: [String] = []
+        for place in try await self.services.places(of: entry, connection) {
+            do { plans.append(try await plan(place)) } catch  where Self.isLasting(error) {
+                failures.append("\(place.schemaOfGroup ?? ""): \(error)")
+            }
+        }
+        let isEmpty = "finished: \(entry.emptyGroup ?? "")"
+        return (.group(plans, failures: failures, isEmpty: isEmpty), plans.flatMap(\.warnings))
+    }
+
+    /// Makes runs known to the queue at once; when the queue is away, the scheduler's next look does it.
+    private func announce(_ records: [RunRecord], _ warnings: [String]) async throws {
+        for warning in warnings {
+            self.services.logger.log(
+                .warning,
+                "a run may not do what is wanted",
+                [.target: "\(records.first?.target ?? "")", .error: "\(warning)"]
+            )
+        }
         do {
             let starter = self.services.runStarter(self.queue)
             try await self.queue.setup()
-            try await self.pool.withConnection { try await starter.restore(record, $0) }
+            try await self.pool.withConnection { connection in
+                for record in records { try await starter.restore(record, connection) }
+            }
         } catch  where Outage.isOfQueue(error) {}
     }
 

@@ -4,6 +4,8 @@ package struct Catalog: Sendable {
     package private(set) var entries: [CatalogEntry]
     /// What targets of objects refer to.
     package let stores: [StoreDefinition]
+    /// Groups of schemas that targets may be in.
+    package let schemaGroups: [SchemaGroup]
     /// Names that a product had once, with the reason why they are gone.
     package let removed: [String: String]
 
@@ -20,14 +22,15 @@ package struct Catalog: Sendable {
         var entries: [String: CatalogEntry] = [:]
         var removed: [String: String] = [:]
         var origin: [String: Preset] = [:]
-        var stores: [StoreDefinition] = []
+        var known = CatalogParser.Known()
         for name in presets {
             guard let preset = Preset(rawValue: name) else {
                 throw ConfigurationError("unknown preset \(name); accepted: \(Preset.names.joined(separator: ", "))")
             }
             let file = try ConfigurationFile(name: preset.fileName, yaml: preset.yaml)
-            stores += try StoreParser.stores(of: file)
-            let result = try CatalogParser.targets(ofPreset: file, stores: stores.map(\.name))
+            known.stores += try StoreParser.stores(of: file)
+            known.groups += try SchemaGroupParser.groups(of: file)
+            let result = try CatalogParser.targets(ofPreset: file, known)
             for (entry, _) in result.targets {
                 entries[entry.name] = entry
                 origin[entry.name] = preset
@@ -35,16 +38,22 @@ package struct Catalog: Sendable {
             removed.merge(result.removed) { first, _ in first }
         }
         if let file {
-            for store in try StoreParser.stores(of: file) {
-                guard !stores.contains(where: { $0.name == store.name }) else {
-                    throw ConfigurationError(
-                        name: "\(file.name): stores.\(store.name)",
-                        problem: "a preset already has a store of this name; accepted: another name"
-                    )
-                }
-                stores.append(store)
+            func claim(_ name: String, in section: String, taken: [String]) throws(ConfigurationError) {
+                guard taken.contains(name) else { return }
+                throw ConfigurationError(
+                    name: "\(file.name): \(section).\(name)",
+                    problem: "a preset already has one of this name; accepted: another name"
+                )
             }
-            for (entry, node) in try CatalogParser.targets(of: file, stores: stores.map(\.name)).targets {
+            for store in try StoreParser.stores(of: file) {
+                try claim(store.name, in: StoreParser.section, taken: known.stores.map(\.name))
+                known.stores.append(store)
+            }
+            for group in try SchemaGroupParser.groups(of: file) {
+                try claim(group.name, in: SchemaGroupParser.section, taken: known.groups.map(\.name))
+                known.groups.append(group)
+            }
+            for (entry, node) in try CatalogParser.targets(of: file, known).targets {
                 // Taking the operator's would change silently what a shipped name deletes.
                 if let preset = origin[entry.name] {
                     throw node.error(
@@ -57,7 +66,8 @@ package struct Catalog: Sendable {
         }
         return Catalog(
             entries: entries.values.sorted { $0.name < $1.name },
-            stores: stores,
+            stores: known.stores,
+            schemaGroups: known.groups,
             removed: removed.filter { entries[$0.key] == nil }
         )
     }
@@ -83,8 +93,9 @@ package struct Catalog: Sendable {
     /// Whether a target is the operator's own, and not a preset's.
     func isOperators(_ name: String, _ configuration: EbbConfiguration) -> Bool {
         guard let file = configuration.file else { return false }
+        let known = CatalogParser.Known(stores: self.stores, groups: self.schemaGroups)
         do {
-            return try CatalogParser.targets(of: file, stores: self.stores.map(\.name)).targets.contains {
+            return try CatalogParser.targets(of: file, known).targets.contains {
                 $0.target.name == name
             }
         } catch {

@@ -10,6 +10,21 @@ package enum CatalogEntry: Sendable, Hashable {
         }
     }
 
+    /// The schemas that it is cleaned in, one run each; nil when it has one place.
+    package var group: SchemaGroup? {
+        switch self {
+        case .table(let target): target.group
+        case .objects: nil
+        }
+    }
+
+    /// The same in one schema of its group.
+    package func inSchema(_ schema: String) -> CatalogEntry {
+        guard case .table(var target) = self else { return self }
+        target.schema = schema
+        return .table(target)
+    }
+
     /// The knobs that it reads.
     package var knobs: [Knob] {
         switch self {

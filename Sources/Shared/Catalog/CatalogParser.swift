@@ -11,9 +11,8 @@ struct CatalogParser {
     }
 
     private static let keys = [
-        "schema", "table", "key", "joins", "max_age", "expires_at", "keep_newest", "where", "protect", "order",
-        "strategy",
-        "defer", "drain_first", ScheduleParser.key,
+        "schema", "in", "table", "key", "joins", "max_age", "expires_at", "keep_newest", "where", "protect",
+        UnreferencedParser.key, "order", "strategy", "defer", "drain_first", ScheduleParser.key,
     ]
     private static let removed = "removed"
     static let acceptedTarget = "a letter and then up to 62 letters, digits, underscores or hyphens"
@@ -21,31 +20,36 @@ struct CatalogParser {
 
     private static let acceptedProtect = "the table, or the list of tables, whose rows keep those that they refer to"
 
+    /// What targets may refer to, by its name.
+    struct Known {
+        var stores: [StoreDefinition] = []
+        var groups: [SchemaGroup] = []
+    }
+
     /// Reads the `targets` of the operator's file, and leaves the settings in it alone.
     ///
-    /// - `stores`: the names of all stores there are.
-    static func targets(of file: ConfigurationFile, stores: [String]) throws(ConfigurationError) -> Result {
+    /// - `known`: of the file itself and of all presets.
+    static func targets(of file: ConfigurationFile, _ known: Known) throws(ConfigurationError) -> Result {
         var result = Result()
         for entry in try file.root.entries() where entry.key == Self.section {
             for target in try entry.value.entries() {
-                result.targets.append((try Self.entry(target, stores), target.value))
+                result.targets.append((try Self.entry(target, known), target.value))
             }
         }
         return result
     }
 
     /// Reads a preset, which holds nothing but targets and their stores, and may say that one is gone.
-    static func targets(ofPreset file: ConfigurationFile, stores: [String]) throws(ConfigurationError) -> Result {
+    static func targets(ofPreset file: ConfigurationFile, _ known: Known) throws(ConfigurationError) -> Result {
         var result = Result()
-        guard let section = try file.root.fields([Self.section, StoreParser.section])[Self.section] else {
-            return result
-        }
+        let sections = [Self.section, StoreParser.section, SchemaGroupParser.section]
+        guard let section = try file.root.fields(sections)[Self.section] else { return result }
         for entry in try section.entries() {
             if try entry.value.entries().contains(where: { $0.key == Self.removed }) {
                 let reason = try entry.value.fields([Self.removed]).required(Self.removed, accepted: "why")
                 result.removed[entry.key] = try reason.text(accepted: "why the target is gone")
             } else {
-                result.targets.append((try Self.entry(entry, stores), entry.value))
+                result.targets.append((try Self.entry(entry, known), entry.value))
             }
         }
         return result
@@ -57,18 +61,21 @@ struct CatalogParser {
 
     private static func entry(
         _ entry: ConfigurationNode.Entry,
-        _ stores: [String]
+        _ known: Known
     ) throws(ConfigurationError) -> CatalogEntry {
         guard Self.isTargetName(entry.key) else {
             throw entry.value.error("\"\(entry.key)\" is not a target's name; accepted: \(Self.acceptedTarget)")
         }
         if try entry.value.entries().contains(where: { $0.key == ObjectTargetParser.mark }) {
-            return .objects(try ObjectTargetParser().target(entry, stores: stores))
+            return .objects(try ObjectTargetParser().target(entry, stores: known.stores.map(\.name)))
         }
-        return .table(try Self.target(entry))
+        return .table(try Self.target(entry, known))
     }
 
-    private static func target(_ entry: ConfigurationNode.Entry) throws(ConfigurationError) -> Target {
+    private static func target(
+        _ entry: ConfigurationNode.Entry,
+        _ known: Known
+    ) throws(ConfigurationError) -> Target {
         let node = entry.value
         let fields = try node.fields(Self.keys)
         let table = try fields.required("table", accepted: "the table to clean").parse(
@@ -84,20 +91,23 @@ struct CatalogParser {
         var target = Target(
             name: entry.key,
             schema: try fields["schema"]?.parse(accepted: NameScanner.acceptedName, NameScanner.name),
+            group: try Self.group(fields, known),
             table: table,
             key: key,
             joins: joins,
             rule: try RuleParser(columns: columns).rule(fields),
             protect: try Self.protect(fields["protect"], table: table),
             leafFirst: try Self.leafFirst(fields["order"]),
+            unreferenced: try UnreferencedParser(columns: columns, key: key, groups: known.groups).columns(fields),
             strategy: try Self.strategy(fields["strategy"]),
             deferred: try Self.names(fields["defer"], accepted: "the list of constraints to defer"),
             schedule: try ScheduleParser.policy(fields[ScheduleParser.key])
         )
         try Self.checkStrategy(of: target, fields["strategy"])
-        if let node = fields["drain_first"], !target.protect.isEmpty {
+        if let node = fields["drain_first"], !target.protect.isEmpty || !target.unreferenced.isEmpty {
+            let other = target.protect.isEmpty ? UnreferencedParser.key : "protect"
             throw node.error(
-                "drain_first would delete children of rows that protect keeps; accepted: one of the two in a target"
+                "drain_first would delete children of rows that \(other) keeps; accepted: one of the two in a target"
             )
         }
         if let node = fields["drain_first"], target.leafFirst != nil {
@@ -107,6 +117,17 @@ struct CatalogParser {
         }
         if let node = fields["drain_first"] { target.drainFirst = try DrainParser(parent: target).drains(node) }
         return target
+    }
+
+    private static func group(
+        _ fields: ConfigurationNode.Fields,
+        _ known: Known
+    ) throws(ConfigurationError) -> SchemaGroup? {
+        guard let node = fields["in"] else { return nil }
+        if let schema = fields["schema"] {
+            throw schema.error("the target is in each schema of a group already; accepted: one of in and schema")
+        }
+        return try SchemaGroupParser.group(named: node, among: known.groups)
     }
 
     /// `protect: [table, …]`; that they refer to the target's table is for the database to say.

@@ -27,6 +27,13 @@ extension Target {
         // In any order the same; nothing at all without it, so that what was begun before Ebb knew it goes on.
         if !self.protect.isEmpty { parts += ["protect"] + Self.list(self.protect.sorted()) }
         if let leafFirst = self.leafFirst { parts += ["leaf_first", leafFirst] }
+        for column in self.unreferenced {
+            parts += ["unreferenced", column.table, column.column, column.from ?? ""]
+            switch column.place {
+            case .schema(let schema): parts += ["schema", schema ?? ""]
+            case .group(let group): parts += ["in"] + group.definitionParts
+            }
+        }
         return parts
     }
 

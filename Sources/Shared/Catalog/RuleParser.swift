@@ -14,10 +14,10 @@ struct RuleParser {
         if let node = fields["expires_at"] { rule.expiresAt = try self.columns.column(node) }
         if let node = fields["keep_newest"] { rule.keepNewest = try self.keepNewest(node) }
         if let node = fields["where"] { rule.where = try self.condition(node) }
-        guard rule != Rule() else {
+        guard rule != Rule() || fields[UnreferencedParser.key] != nil else {
             throw fields.node.error(
                 "the target has no rule and would delete every row; "
-                    + "accepted: one or more of max_age, expires_at, keep_newest, where"
+                    + "accepted: one or more of max_age, expires_at, keep_newest, unreferenced, where"
             )
         }
         return rule

@@ -12,10 +12,18 @@ extension Target {
         if let expiresAt = rule.expiresAt { expired.append("past their \(expiresAt)") }
         if let condition = rule.where { expired.append("where \(condition)") }
         let words = expired.joined(separator: " and ")
+        let referring =
+            self.protect
+            + self.unreferenced.map { column in
+                switch column.place {
+                case .schema(let schema): "\(schema.map { "\($0)." } ?? "")\(column.table).\(column.column)"
+                case .group(let group): "\(column.table).\(column.column) in \(group.name)"
+                }
+            }
         let unless =
-            (self.protect.isEmpty ? "" : ", unless \(self.protect.joined(separator: " or ")) refers to it")
+            (referring.isEmpty ? "" : ", unless \(referring.joined(separator: " or ")) refers to it")
             + (self.leafFirst.map { ", leaf first by \($0)" } ?? "")
-        guard let keepNewest = rule.keepNewest else { return words + unless }
+        guard let keepNewest = rule.keepNewest else { return (words.isEmpty ? "all" : words) + unless }
         let count = Self.words(keepNewest.count, values?.keep.map { "\($0)" })
         let per = keepNewest.per.map(\.description).joined(separator: ", ")
         let newest = "the newest \(count) per \(per) (by \(keepNewest.order.joined(separator: ", ")))"

@@ -5,8 +5,10 @@
 package struct Target: Sendable, Hashable {
     /// The name an operator types; case-sensitive.
     package var name: String
-    /// The schema that holds the table; nil means wherever the database's search path finds it.
+    /// The schema that holds the table; nil means wherever the database's search path finds it, or in each schema of `group`.
     package var schema: String?
+    /// Schemas that each have such a table: a run cleans one of them, and `schema` says which.
+    package var group: SchemaGroup?
     package var table: String
     /// The column or columns that identify a row; they need a unique index.
     package var key: [String]
@@ -17,6 +19,8 @@ package struct Target: Sendable, Hashable {
     package var protect: [String]
     /// The column by which rows of the table hang on others of it: none goes before all that hang on it; nil for any order.
     package var leafFirst: String?
+    /// Columns that no foreign key ties to the target, and that keep the rows they refer to all the same.
+    package var unreferenced: [Unreferenced]
     /// How to cut the table; nil lets the planner choose.
     package var strategy: Strategy?
     /// Constraints that each batch defers to its commit, by their names in the table's schema.
@@ -29,12 +33,14 @@ package struct Target: Sendable, Hashable {
     package init(
         name: String,
         schema: String? = nil,
+        group: SchemaGroup? = nil,
         table: String,
         key: [String],
         joins: [Join] = [],
         rule: Rule,
         protect: [String] = [],
         leafFirst: String? = nil,
+        unreferenced: [Unreferenced] = [],
         strategy: Strategy? = nil,
         deferred: [String] = [],
         drainFirst: [Target] = [],
@@ -42,20 +48,49 @@ package struct Target: Sendable, Hashable {
     ) {
         self.name = name
         self.schema = schema
+        self.group = group
         self.table = table
         self.key = key
         self.joins = joins
         self.rule = rule
         self.protect = protect
         self.leafFirst = leafFirst
+        self.unreferenced = unreferenced
         self.strategy = strategy
         self.deferred = deferred
         self.drainFirst = drainFirst
         self.schedule = schedule
     }
 
+    /// The name of its group of schemas; nil when it has one table.
+    package var `in`: String? { self.group?.name }
+
     /// The knobs that this target reads, in a fixed order: first the age, then the count.
     package var knobs: [Knob] { [self.rule.maxAge?.age, self.rule.keepNewest?.count].compactMap { $0 } }
+}
+
+/// A column elsewhere that holds values of the target's key, or of another column of it.
+package struct Unreferenced: Sendable, Hashable {
+    package var place: Place
+    package var table: String
+    package var column: String
+    /// The target's own column; nil is its key.
+    package var from: String?
+
+    /// Where the table is.
+    package enum Place: Sendable, Hashable {
+        /// nil is the target's own schema.
+        case schema(String?)
+        /// In each schema of a group, those that are skipped included.
+        case group(SchemaGroup)
+    }
+
+    package init(place: Place = .schema(nil), table: String, column: String, from: String? = nil) {
+        self.place = place
+        self.table = table
+        self.column = column
+        self.from = from
+    }
 }
 
 /// A table joined to the target's own, so that its columns can group or order rows.

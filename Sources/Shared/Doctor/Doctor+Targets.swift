@@ -13,6 +13,7 @@ extension Doctor {
         } catch {
             return [Finding(.problem, "target", target: target.name, "\(error)")]
         }
+        if let group = target.group { return await self.group(group, target, knobs, connection) }
         if let missing = await self.missingPreset(target, connection) { return [missing] }
         var findings = await self.table(target, knobs, connection)
         for child in target.drainFirst { findings += await self.table(child, knobs, connection) }
@@ -36,6 +37,35 @@ extension Doctor {
             target: target.name,
             "there is no table \(name) in this database; without the product that has it, take the preset out of presets"
         )
+    }
+
+    /// All checks in each schema of the group; of what is well, only that it is.
+    private func group(
+        _ group: SchemaGroup,
+        _ target: Target,
+        _ knobs: KnobValues,
+        _ connection: PostgresConnection
+    ) async -> [Finding] {
+        await self.made("target", target: target.name) {
+            let schemas = try await self.services.schemas(of: group, connection)
+            if schemas.isEmpty {
+                return [
+                    Finding(.ok, "target", target: target.name, "the group \(group.name) has no schema (\(group.like))")
+                ]
+            }
+            var findings: [Finding] = []
+            for schema in schemas {
+                for var child in [target] + target.drainFirst {
+                    child.schema = schema
+                    findings += await self.table(child, knobs, connection).filter { $0.level != .ok }
+                }
+            }
+            if findings.isEmpty {
+                let count = "\(schemas.count) \(schemas.count == 1 ? "schema" : "schemas") of \(group.name)"
+                findings = [Finding(.ok, "target", target: target.name, "all is well in \(count)")]
+            }
+            return findings
+        }
     }
 
     private func table(_ target: Target, _ knobs: KnobValues, _ connection: PostgresConnection) async -> [Finding] {
@@ -97,6 +127,9 @@ extension Doctor {
         for joined in resolved.facts.joined { needs.append(need(joined.name, "SELECT", .problem, "the rule joins it")) }
         for name in Set(resolved.guards.map(\.name)).sorted() {
             needs.append(need(name, "SELECT", .problem, "protect cannot see what it refers to"))
+        }
+        for name in Set(resolved.facts.kept.flatMap(\.places).map(\.name)).sorted() {
+            needs.append(need(name, "SELECT", .problem, "unreferenced cannot see what it refers to"))
         }
         return needs
     }

@@ -182,21 +182,29 @@ extension Ledger {
             > 0
     }
 
-    /// What became of a slot that was to get a run.
+    /// What became of a slot that was to get runs.
     package enum Firing: Sendable {
         case started(RunRecord)
         /// The target's last run is not over.
         case skipped(run: String)
+        /// Of a target in a group of schemas: a run for each, or none where the last one is not over.
+        case group(started: [RunRecord], outcome: String)
         /// It is settled already, or another definition rules.
         case taken
     }
 
-    /// Settles a slot by creating its run, both or neither; of all that try, one does it.
+    /// What a slot is to get.
+    package enum Order: Sendable {
+        case one(RunStarter.RunPlan)
+        /// In each schema of a group, and what keeps schemas from getting one.
+        case group([RunStarter.RunPlan], failures: [String], isEmpty: String)
+    }
+
+    /// Settles a slot by creating its runs, all or none; of all that try, one does it.
     ///
-    /// The run is not known to the queue yet. Whoever dies here has either done nothing, or left a run in the ledger that the
+    /// They are not known to the queue yet. Whoever dies here has either done nothing, or left runs in the ledger that the
     /// next one to look makes known.
-    package func fire(_ slot: Slot, _ plan: RunStarter.RunPlan, _ connection: PostgresConnection) async throws -> Firing
-    {
+    package func fire(_ slot: Slot, _ order: Order, _ connection: PostgresConnection) async throws -> Firing {
         try await self.transaction(connection) { connection in
             // After waiting for another's lock, PostgreSQL looks at the conditions again.
             let open = try connection.run(
@@ -224,20 +232,53 @@ extension Ledger {
                 return .taken
             }
             let firing: Firing
-            switch try self.insert(plan.run, for: slot, connection) {
-            case .created(let record): firing = .started(try self.insert(plan.drains, before: record, connection))
-            case .exists(let run): firing = .skipped(run: run)
+            switch order {
+            case .one(let plan): firing = try self.insert(plan, for: slot, connection)
+            case .group(let plans, let failures, let isEmpty):
+                var started: [RunRecord] = []
+                var skipped = 0
+                for plan in plans {
+                    if case .started(let record) = try self.insert(plan, for: slot, connection) {
+                        started.append(record)
+                    } else {
+                        skipped += 1
+                    }
+                }
+                let outcome = Self.outcome(started: started.count, skipped: skipped, failures)
+                firing = .group(started: started, outcome: outcome.isEmpty ? isEmpty : outcome)
             }
             let settlement: PostgresStatement
             switch firing {
             case .started(let record):
                 settlement = self.settlement(of: slot, outcome: Self.started, run: record.run)
             case .skipped(let run): settlement = self.settlement(of: slot, outcome: Self.skipped(run), run: run)
+            case .group(_, let outcome): settlement = self.settlement(of: slot, outcome: outcome, run: nil)
             case .taken: return firing
             }
             _ = try connection.run(settlement.sql, settlement.parameters)
             return firing
         }
+    }
+
+    private func insert(
+        _ plan: RunStarter.RunPlan,
+        for slot: Slot,
+        _ connection: isolated PostgresConnection
+    ) throws -> Firing {
+        switch try self.insert(plan.run, for: slot, connection) {
+        case .created(let record): .started(try self.insert(plan.drains, before: record, connection))
+        case .exists(let run): .skipped(run: run)
+        }
+    }
+
+    /// What became of a slot in all schemas of a group; empty when there is none.
+    private static func outcome(started: Int, skipped: Int, _ failures: [String]) -> String {
+        let parts = [
+            started > 0 ? "started \(started) \(started == 1 ? "run" : "runs")" : nil,
+            skipped > 0 ? "skipped \(skipped): their last runs are not over" : nil,
+            failures.isEmpty ? nil : "failed \(failures.count): \(failures.joined(separator: "; "))",
+        ]
+        return parts.compactMap { $0 }.joined(separator: ", ")
     }
 
     private enum Insertion {

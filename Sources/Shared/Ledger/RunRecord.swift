@@ -33,6 +33,9 @@ package struct RunRecord: Sendable, Hashable {
     /// How many digits of their keys cut a run's objects into batches; nil for a run of rows.
     package var prefixDigits: Int?
 
+    /// For people: its target and where that is.
+    package var title: String { self.strategy == .prefix ? self.target : "\(self.target) in \(self.schema)" }
+
     /// The values that its statements bind.
     package var terms: RunTerms {
         RunTerms(run: self.run, createdAt: self.createdAt, cutoff: self.cutoff, keep: self.knobs.keep)

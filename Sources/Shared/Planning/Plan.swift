@@ -36,6 +36,22 @@ package struct Plan: Sendable {
     package func checkReferences(most: Duration?) throws(PlanningError) {
         let refusal = self.references.refusal(self.resolved.target, rows: self.estimate.rows, most: most)
         if let refusal { throw PlanningError(refusal) }
+        try self.checkSearches(most: most)
+    }
+
+    /// The same for columns of `unreferenced` without an index: their tables are read as a whole by every batch.
+    private func checkSearches(most: Duration?) throws(PlanningError) {
+        let kept = self.resolved.facts.kept
+        let cost = kept.reduce(0) { $0 + $1.search } * Double(self.estimatedBatches)
+        guard let most, cost > most / .microseconds(1),
+            let worst = kept.compactMap(\.worst).max(by: { $0.rows < $1.rows })
+        else { return }
+        throw PlanningError(
+            "target \(self.resolved.target.name): each of about \(self.estimatedBatches) batches would read all of "
+                + "\(worst.name), about \(Int(worst.rows)) rows, since \(SQLText.quoted(worst.column)), which unreferenced names, "
+                + "has no index; run CREATE INDEX CONCURRENTLY ON \(worst.name) (\(SQLText.quoted(worst.column))); first, "
+                + "or set EBB_FOREIGN_KEYS_MOST (foreign_keys.most, now \(DurationText.format(most))) higher or to off"
+        )
     }
 
     /// Reads the table's facts and decides; writes nothing.

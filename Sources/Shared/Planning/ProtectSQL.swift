@@ -1,4 +1,5 @@
-/// `protect` as SQL: the row is referred to by no row of the protected tables, by none of their foreign keys.
+/// `protect` and `unreferenced` as SQL: the row is referred to by no row of the protected tables, by none of their foreign keys,
+/// and its value is in none of the columns that are named.
 extension RuleSQL {
     /// The alias of a protected table, one for each of its keys.
     static func guardian(_ position: Int) -> String { "ebb_guard\(position + 1)" }
@@ -23,6 +24,21 @@ extension RuleSQL {
             }
             let fence = !open && key.isIndexed && key.rows > Self.hashedRows ? " OFFSET 0" : ""
             return "NOT EXISTS (SELECT FROM \(key.name) AS \(alias) WHERE \(same.joined(separator: " AND "))\(fence))"
+        } + self.unmentioned(row: row, open: open)
+    }
+
+    /// One `NOT EXISTS` for each column of `unreferenced`, over all the schemas in which it is looked for; found as above.
+    private func unmentioned(row: String, open: Bool) -> [String] {
+        self.resolved.facts.kept.enumerated().compactMap { position, kept in
+            if kept.places.isEmpty { return nil }
+            let own = open ? self.plain(kept.own, of: row) : self.closed(kept.own, of: row)
+            let alias = "ebb_kept\(position + 1)"
+            let values = kept.places.map { "SELECT \(SQLText.quoted($0.column)) AS value FROM \($0.name)" }
+            let fence = !open && kept.isIndexed && kept.rows > Self.hashedRows ? " OFFSET 0" : ""
+            return """
+                NOT EXISTS (SELECT FROM (\(values.joined(separator: " UNION ALL "))) AS \(alias) \
+                WHERE \(alias).value = \(own)\(fence))
+                """
         }
     }
 

@@ -104,6 +104,7 @@ package struct ResolvedTarget: Sendable {
         self.order = order
         self.guards = try Self.guards(of: target, facts)
         self.chain = try Self.chain(of: target, facts)
+        for kept in facts.kept { _ = try own(kept.own) }
     }
 
     private static func chain(of target: Target, _ facts: TableFacts) throws(PlanningError) -> ReferenceFacts? {

@@ -62,6 +62,9 @@ struct StrategyChooser: Sendable {
             if let key = self.resolved.guards.first(where: { !$0.isIndexed }) {
                 return "protect would search all of \(key.name) for each row, since \(key.constraint) has no index"
             }
+            if let worst = self.resolved.facts.kept.lazy.compactMap(\.worst).first {
+                return "unreferenced would search all of \(worst.name) for each row, since \(worst.column) has no index"
+            }
             switch PivotQuery(self.resolved, terms: Self.anyTerms, namespace: "").method {
             case .skipScan, .joinedLookup: return nil
             default:

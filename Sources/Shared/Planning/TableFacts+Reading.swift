@@ -15,6 +15,9 @@ extension TableFacts {
     }
 
     private static func read(_ target: Target, _ connection: isolated PostgresConnection) throws -> TableFacts {
+        if let group = target.group, target.schema == nil {
+            throw PlanningError("target \(target.name): it is in each schema of \(group.name), and none was named")
+        }
         let relation = try self.relation(target.table, schema: target.schema, of: target, from: connection)
         let columns = try self.columns(of: relation.oid, from: connection)
         let indexes = try self.indexes(of: relation.oid, from: connection)
@@ -41,7 +44,8 @@ extension TableFacts {
             indexes: indexes,
             references: try ReferenceFacts.read(to: relation.oid, connection),
             cascades: try self.cascades(from: relation.oid, connection),
-            joined: joined
+            joined: joined,
+            kept: try KeptFacts.read(target, schema: relation.schema, connection)
         )
     }
 

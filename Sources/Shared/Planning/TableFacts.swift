@@ -19,6 +19,8 @@ package struct TableFacts: Sendable, Equatable {
     package var cascades: [Int]
     /// The joined tables, in the target's order.
     package var joined: [JoinedFacts]
+    /// What the target's `unreferenced` names, in its order.
+    package var kept: [KeptFacts] = []
 
     package var name: String { SQLText.quoted(self.schema, self.table) }
 

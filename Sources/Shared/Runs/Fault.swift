@@ -21,6 +21,8 @@ package enum Fault: Sendable, Hashable {
     case row
     /// The run cannot go on before an operator has done something: a privilege, a table, a column, another server.
     case run
+    /// What the run cleans is gone for good: it can only fail.
+    case gone
     /// This process has another definition of the target than the run.
     case otherDefinition
     /// The ledger does not know the run.
@@ -39,6 +41,7 @@ package enum Fault: Sendable, Hashable {
         case let error as StorageError: self = Self.of(error)
         case is QueueError: self = .malformed
         case RunContext.Obstacle.otherDefinition, RunContext.Obstacle.otherStore: self = .otherDefinition
+        case RunContext.Obstacle.schemaGone: self = .gone
         case RunContext.Obstacle.unknownRun: self = .unknownRun
         case is RunContext.Obstacle, is PlanningError: self = .run
         default: self = .other

@@ -19,6 +19,8 @@ package struct RunContext: Sendable {
         case otherDefinition(run: String, target: String)
         /// This process has no such store, or one in another place.
         case otherStore(run: String, location: String, problem: String)
+        /// The schema that the run cleans, one of a group, has been dropped since.
+        case schemaGone(run: String, schema: String)
         /// The database is another one than the run was created in, by system identifier or timeline.
         case otherServer(run: String)
 
@@ -31,6 +33,7 @@ package struct RunContext: Sendable {
                     + "give every process the same ebb.yaml and version"
             case .otherStore(let run, let location, let problem):
                 "run \(run) cleans \(location), and this process \(problem); give every process the same ebb.yaml and variables"
+            case .schemaGone(_, let schema): "the schema \(schema) is gone"
             case .otherServer(let run):
                 "the database server is another one than when run \(run) was created: restored, promoted or replaced; make "
                     + "sure that it is the right one, then producer resume \(run)"
@@ -52,11 +55,22 @@ package struct RunContext: Sendable {
         guard var target = catalog.definition(of: record.target), target.definitionHash == record.definitionHash
         else { throw Obstacle.otherDefinition(run: run, target: record.target) }
         target.schema = record.schema
-        let facts = try await TableFacts.read(target, from: connection)
+        let facts: TableFacts
+        do { facts = try await TableFacts.read(target, from: connection) } catch let error as PlanningError {
+            if target.group != nil, try await Self.isGone(record.schema, connection) {
+                throw Obstacle.schemaGone(run: run, schema: record.schema)
+            }
+            throw error
+        }
         return RunContext(
             record: record,
             resolved: try ResolvedTarget(target, facts: facts),
             namespace: ledger.namespace
         )
+    }
+
+    private static func isGone(_ schema: String, _ connection: PostgresConnection) async throws -> Bool {
+        try await connection.query("SELECT to_regnamespace(quote_ident($1)) IS NULL", [schema]).rows.first?.bool(0)
+            == true
     }
 }

@@ -44,7 +44,10 @@ package struct StepRunner: Sendable {
             try await withHeartbeat(lease: duration) {
                 try await self.queue.beat(lease, lease: duration)
             } _: {
-                try await self.perform(lease, connection)
+                do { try await self.perform(lease, connection) } catch  where SQLState.isMissing(error) {
+                    // One of many schemas was dropped meanwhile; what is there now is read anew, once.
+                    try await self.perform(lease, connection)
+                }
             }
         } catch {
             do { try await self.giveBack(lease, owner: owner, after: error) } catch let second {
@@ -61,6 +64,9 @@ package struct StepRunner: Sendable {
         // A query of a step that errs, or takes its half hour, would do so again and again.
         case .run, .row, .timeout, .malformed:
             try await self.queue.pause(lease.run, error: "\(error)")
+            try await self.queue.release(lease)
+        case .gone:
+            try await self.queue.end(lease.run, as: .failed, error: "\(error)")
             try await self.queue.release(lease)
         case .otherDefinition:
             let duration = self.configuration.leases.duration

@@ -30,8 +30,25 @@ extension Slot {
         case .attempt: return try await self.attempt(lease, reason, connection)
         case .giveUp: return try await self.giveUp(lease, reason, range: nil, connection)
         case .pauseRun:
+            let isMissing = SQLState.isMissing(error)
+            let before = isMissing ? try await self.contexts.context(lease.message.run, connection) : nil
             await self.contexts.forget(lease.message.run)
+            guard let before else { throw error }
+            // One of many schemas may have been dropped: then what is there now decides.
+            do {
+                let now = try await self.contexts.context(lease.message.run, connection)
+                if now.resolved.facts.kept.flatMap(\.places).map(\.name)
+                    != before.resolved.facts.kept.flatMap(\.places).map(\.name)
+                {
+                    return .back(lease, .release(after: .zero))
+                }
+            } catch  where Fault(error) == .gone {
+                return try await self.verdict(on: .endRun, error, lease, connection)
+            }
             throw error
+        case .endRun:
+            try await self.queue.end(lease.message.run, as: .failed, error: "\(error)")
+            return .back(lease, .cancelled)
         default: throw error
         }
     }
@@ -47,7 +64,7 @@ extension Slot {
         case .pauseRun: .paused(lease, reason: "\(error)")
         case .decline: .declined(lease, reason: "\(error)")
         // The ledger comes first; while it cannot be written, the batch stays in the queue.
-        case .again, .withoutLocked, .split, .attempt, .giveUp:
+        case .again, .withoutLocked, .split, .attempt, .giveUp, .endRun:
             .back(lease, .release(after: self.policy.backoff(lease.message.attempts)))
         }
     }

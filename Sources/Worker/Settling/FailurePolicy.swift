@@ -26,6 +26,8 @@ struct FailurePolicy: Sendable {
         case giveUp
         /// The run has to wait for an operator.
         case pauseRun
+        /// The run has failed: what it cleans is gone.
+        case endRun
         /// Another worker has to do it.
         case decline
     }
@@ -42,6 +44,7 @@ struct FailurePolicy: Sendable {
         case .locked: isSingle ? .attempt : mode == .waiting ? .withoutLocked : .split
         case .timeout, .row: .split
         case .run: .pauseRun
+        case .gone: .endRun
         case .otherDefinition: .decline
         case .malformed: .giveUp
         case .other: .attempt

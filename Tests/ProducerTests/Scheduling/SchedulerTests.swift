@@ -95,7 +95,7 @@ import Testing
                 definition: try #require(replica.scheduler.entries.first?.timing?.definition),
                 moment: try Date("2031-05-21T12:10:00Z", strategy: .iso8601)
             )
-            guard case .started(let record) = try await bed.ledger.fire(slot, plan, bed.connection) else {
+            guard case .started(let record) = try await bed.ledger.fire(slot, .one(plan), bed.connection) else {
                 Issue.record("the slot was not open")
                 return
             }
@@ -109,7 +109,7 @@ import Testing
             while try await bed.step(record.run) != nil {}
             for index in others.indices { try await others[index].look() }
             #expect(try await bed.int("SELECT count(*) FROM \(bed.ledger.table("run"))") == 1)
-            guard case .taken = try await bed.ledger.fire(slot, plan, bed.connection) else {
+            guard case .taken = try await bed.ledger.fire(slot, .one(plan), bed.connection) else {
                 Issue.record("the slot fired again")
                 return
             }

@@ -29,7 +29,7 @@ import Testing
         Refusal(
             lines: "table: t\nkey: id",
             sentence: "2: targets.T: the target has no rule and would delete every row; "
-                + "accepted: one or more of max_age, expires_at, keep_newest, where"
+                + "accepted: one or more of max_age, expires_at, keep_newest, unreferenced, where"
         ),
         Refusal(
             lines: "table: a.b\nkey: id\n\(rule)",
@@ -72,13 +72,13 @@ import Testing
         Refusal(
             lines: "table: t\nkey: id\nmax_ages: 1",
             sentence: "5: targets.T.max_ages: unknown key; did you mean \"max_age\"? "
-                + "accepted: schema, table, key, joins, max_age, expires_at, keep_newest, where, protect, strategy, defer, "
+                + "accepted: schema, in, table, key, joins, max_age, expires_at, keep_newest, where, protect, unreferenced, strategy, defer, "
                 + "drain_first, schedule"
         ),
         Refusal(
             lines: "removed: gone",
             sentence: "3: targets.T.removed: unknown key; "
-                + "accepted: schema, table, key, joins, max_age, expires_at, keep_newest, where, protect, strategy, defer, "
+                + "accepted: schema, in, table, key, joins, max_age, expires_at, keep_newest, where, protect, unreferenced, strategy, defer, "
                 + "drain_first, schedule"
         ),
         Refusal(

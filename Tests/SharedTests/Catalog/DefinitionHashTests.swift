@@ -30,6 +30,7 @@ import Testing
 
     @Test(arguments: [
         Change("table") { $0.table = "u" },
+        Change("unreferenced") { $0.unreferenced = [Unreferenced(table: "s", column: "t_id")] },
         Change("key") { $0.key = ["id", "x"] },
         Change("no join") { $0.joins = [] },
         Change("join column") { $0.joins[0].conditions[0].right.name = "v_id" },
