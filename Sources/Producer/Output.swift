@@ -13,6 +13,13 @@ enum Output {
         print(String(decoding: try encoder.encode(value), as: UTF8.self))
     }
 
+    /// One JSON document on a line of its own, with stable key order.
+    static func jsonLine(_ value: some Encodable) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        print(String(decoding: try encoder.encode(value), as: UTF8.self))
+    }
+
     /// Rows of cells as columns two spaces apart.
     static func table(_ rows: [[String]]) {
         let widths = (rows.first ?? []).indices.map { column in

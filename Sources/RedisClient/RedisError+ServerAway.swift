@@ -9,6 +9,9 @@ extension RedisError {
         return Self.awayPrefixes.contains(prefix) || self.isTurnedAway
     }
 
+    /// Whether the server has reached `maxmemory`, and refuses what grows.
+    package var isFull: Bool { self.code == .server && self.prefix == "OOM" }
+
     private static let awayPrefixes: Set<String> = [
         // A replica, mostly a demoted primary. In a cluster it says MOVED instead.
         "READONLY", "MOVED",

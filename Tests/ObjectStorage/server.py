@@ -5,6 +5,7 @@
 
 Under /_ebb/ it takes JSON, always with the bucket that is meant:
     seed     {bucket, objects: [[key, size, age in seconds], ...]}      objects as if put so long ago
+    drop     {bucket}                                                   the bucket with all that is in it
     remove   {bucket, keys}                                             takes objects away behind everybody's back
     uploads  {bucket, uploads: [[key, age in seconds], ...]}            uploads in parts that nobody completes
     fault    {bucket, operation, kind, times, keys, code}               what goes wrong with the next requests
@@ -12,7 +13,7 @@ Under /_ebb/ it takes JSON, always with the bucket that is meant:
     held     {bucket, operation}                                        returns once that request is there
     release  {bucket, operation}                                        lets it go on
     state    {bucket}                                                   calls by operation, keys, uploads under way
-Kinds of faults: `unavailable` (503, nothing happens), `lost` (it happens, the answer is 503), `truncated` (it happens, the
+Kinds of faults: `unavailable` (503, nothing happens), `gateway` (200 with a page for people, nothing happens), `lost` (it happens, the answer is 503), `truncated` (it happens, the
 answer is cut off), `reset` (nothing happens, no answer at all), `keys` (these keys of a deletion fail with the code).
 """
 import bisect
@@ -92,9 +93,10 @@ class Server:
             bucket.calls[operation] = bucket.calls.get(operation, 0) + 1
             fault = self.take_fault(bucket, operation)
             hold = bucket.holds.get(operation)
-            if hold and hold.skip > 0:
+            if hold:
                 hold.skip -= 1
-                hold = None
+                if hold.skip != -1:
+                    hold = None
         if hold:
             hold.arrived.set()
             hold.released.wait(120)
@@ -128,6 +130,8 @@ class Server:
         kind = fault["kind"] if fault else None
         if kind == "unavailable":
             return Response(UNAVAILABLE, status=503, mimetype="application/xml")(environ, start_response)
+        if kind == "gateway":
+            return Response(b"<html><body>Down for maintenance</body></html>", mimetype="text/html")(environ, start_response)
         if kind == "reset":
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             return []
@@ -194,6 +198,10 @@ class Server:
             made = FakeMultipart(key, {}, DEFAULT_ACCOUNT_ID, "us-east-1")
             made.initiated = ago(age)
             target.multiparts[made.id] = made
+
+    def do_drop(self, state, bucket):
+        dict.clear(backend().buckets[bucket].keys)
+        backend().delete_bucket(bucket)
 
     def do_fault(self, state, bucket, operation, kind, times=1, keys=(), code="AccessDenied"):
         with self.lock:

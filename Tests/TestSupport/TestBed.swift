@@ -1,4 +1,5 @@
 package import PostgresClient
+import RedisClient
 package import Shared
 
 /// What one test has to itself: a schema for its tables, a ledger, a queue, and services that know all three.
@@ -9,11 +10,26 @@ package struct TestBed: Sendable {
     package let namespace: String
     /// Holds the test's tables.
     package let schema: String
+    /// The environment of its programs.
+    let variables: [String: String]
     package let services: Services
     package let connection: PostgresConnection
     package let queue: Queue
 
     package var ledger: Ledger { self.services.ledger }
+
+    /// The same bed as programs with other variables see it.
+    package func with(_ variables: [String: String]) throws -> TestBed {
+        let all = self.variables.merging(variables) { $1 }
+        return TestBed(
+            namespace: self.namespace,
+            schema: self.schema,
+            variables: all,
+            services: try Services(environment: Environment(all), label: "ebb.test"),
+            connection: self.connection,
+            queue: self.queue
+        )
+    }
 
     /// A table of the test, schema-qualified and quoted.
     package func table(_ name: String) -> String { SQLText.quoted(self.schema, name) }
@@ -33,6 +49,13 @@ package struct TestBed: Sendable {
     /// The first column of all rows.
     package func strings(_ sql: String, _ parameters: [String?] = []) async throws -> [String] {
         try await self.connection.query(sql, parameters).rows.map { try $0.text(0) }
+    }
+
+    /// Lets Redis forget everything.
+    package func loseRedis() async throws {
+        for key in try await self.queue.redis.send("KEYS", "{\(self.namespace)}:*").array ?? [] {
+            _ = try await self.queue.redis.send("DEL", key.string ?? "")
+        }
     }
 
     /// One more session like those of a worker.

@@ -17,7 +17,9 @@ package struct TestBucket: Sendable {
     }
 
     /// A store named `blobs` in this bucket, for a configuration file.
-    package func settings(prefix: String = "") -> String {
+    ///
+    /// - `timeout`: of a request; so long a run waits at its end for a call that nobody has heard of any more.
+    package func settings(prefix: String = "", timeout: String = "30s") -> String {
         """
         stores:
           blobs:
@@ -28,7 +30,7 @@ package struct TestBucket: Sendable {
             access_key_id: test
             secret_access_key: ${TEST_SECRET_ACCESS_KEY}
             prefix: "\(prefix)"
-        storage: {backoff: 5ms}
+        storage: {backoff: 5ms, timeout: \(timeout)}
         """
     }
 
@@ -100,6 +102,9 @@ package struct TestBucket: Sendable {
         try await self.order("remove", Order(bucket: self.name, keys: [key]))
     }
 
+    /// Takes the whole bucket away.
+    package func drop() async throws { try await self.order("drop", Order(bucket: self.name)) }
+
     /// Begins an upload in parts, as if so many seconds ago.
     package func beginUpload(_ key: String, age: Int) async throws {
         try await self.order("uploads", Order(bucket: self.name, uploads: [Upload(key: key, age: age)]))
@@ -109,6 +114,8 @@ package struct TestBucket: Sendable {
     package enum Fault: String, Sendable, Encodable, CaseIterable {
         /// 503; nothing happens.
         case unavailable
+        /// A gateway answers 200 with a page for people; nothing happens.
+        case gateway
         /// It happens, and the answer is 503.
         case lost
         /// It happens, and the answer is cut off.
@@ -163,6 +170,11 @@ package struct TestBucket: Sendable {
             guard let value = try await group.next() else { throw UnexpectedState("nothing was held up") }
             return value
         }
+    }
+
+    /// The same for a request that comes by itself.
+    package func holding(_ operation: String, _ body: () async throws -> Void) async throws {
+        try await self.holding(operation, while: {}, body)
     }
 
     /// What is in the bucket and what was asked of it.

@@ -57,18 +57,17 @@ private func withUngatedTestBed<Result>(
     defer {
         do { try FileManager.default.removeItem(at: file) } catch { print("\(file.path()) is left behind: \(error)") }
     }
-    let environment = Environment(
-        [
-            "DATABASE_URL": url, "REDIS_URL": try TestServers.redisURL(), "EBB_NAMESPACE": namespace,
-            "EBB_CONFIG": file.path(), "EBB_LOG_LEVEL": "error",
-        ].merging(variables) { $1 }
-    )
-    let services = try Services(environment: environment, label: "ebb.test")
+    let all = [
+        "DATABASE_URL": url, "REDIS_URL": try TestServers.redisURL(), "EBB_NAMESPACE": namespace,
+        "EBB_CONFIG": file.path(), "EBB_LOG_LEVEL": "error",
+    ].merging(variables) { $1 }
+    let services = try Services(environment: Environment(all), label: "ebb.test")
     let connection = try await services.connectPostgres(as: "ebb test")
     let queue = try services.queue()
     let bed = TestBed(
         namespace: namespace,
         schema: schema,
+        variables: all,
         services: services,
         connection: connection,
         queue: queue

@@ -135,6 +135,10 @@ struct PlanCommand: AsyncParsableCommand {
             limits: services.configuration.batches.timeLimits,
             connection
         )
+        var warnings: [String] = []
+        do { try plan.checkReferences(most: services.configuration.foreignKeys.most) } catch {
+            warnings.append("a run would be refused: \(error)")
+        }
         let reason =
             plan.cut.digits == 0
             ? "one listing holds all keys of \(target.prefix)"
@@ -153,7 +157,7 @@ struct PlanCommand: AsyncParsableCommand {
             foreignKeys: [],
             foreignKeysSeconds: 0,
             cascade: [],
-            warnings: [],
+            warnings: warnings,
             estimatedKeys: plan.estimatedKeys,
             estimatedBytes: plan.estimatedBytes,
             sql: plan.references.statement(plan.sample).sql,

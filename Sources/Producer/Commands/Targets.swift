@@ -42,7 +42,7 @@ struct Targets: AsyncParsableCommand {
             name: target.name,
             table: place,
             rule: target.ruleInWords(),
-            knobs: target.knobs.compactMap { if case .variable(let name, _) = $0 { name } else { nil } },
+            knobs: target.knobs.compactMap(\.variableName),
             on: true
         )
         switch resolved {

@@ -1,4 +1,4 @@
-import Logging
+import RedisClient
 import Shared
 
 /// How long to leave a server alone that cannot be reached: longer each time, and not all replicas alike.
@@ -20,4 +20,9 @@ struct Outage: Sendable {
 
     /// The server answered.
     mutating func ended() { self.failures = 0 }
+
+    /// Whether an error means that Redis is away, or full: runs wait in the ledger then.
+    static func isOfQueue(_ error: any Error) -> Bool {
+        Fault(error) == .queueAway || (error as? RedisError)?.isFull == true
+    }
 }

@@ -1,7 +1,6 @@
 import Foundation
 import Logging
 import PostgresClient
-import RedisClient
 import Shared
 
 /// Fires the slots of schedules; any number of schedulers may do so at once.
@@ -93,15 +92,18 @@ struct Scheduler: Sendable {
         let (ledger, key) = (self.services.ledger, Key(schedule: entry.schedule, target: entry.target.name))
         let state = book.state(of: key.schedule, target: key.target)
         if let state, state.definition == timing.definition {
-            if book.now.timeIntervalSince(state.seenAt) > Self.seenEvery {
-                try await self.pool.withConnection {
-                    try await ledger.see(timing.definition, of: key.schedule, target: key.target, $0)
-                }
+            // Also when it was seen in the future.
+            if abs(book.now.timeIntervalSince(state.seenAt)) > Self.seenEvery { try await self.see(state) }
+            if try await self.restart(state, timing, book.now) {
+                self.note(.warning, "the database's clock was ahead; the schedule begins anew", entry, timing)
+                return nil
             }
             if self.notes[key] == .standsBack { self.note(.info, "schedule is ours again", entry, timing) }
             if self.notes[key] != .waits { self.notes[key] = .rules }
             return state
         }
+        // Seen in the future: the database's clock was ahead. Whether anybody is there shows within a minute from now.
+        if let state, state.seenAt.timeIntervalSince(book.now) > Self.unseenAfter { try await self.see(state) }
         let isAbandoned = state.map { book.now.timeIntervalSince($0.seenAt) > Self.unseenAfter } ?? true
         guard self.notes[key] == nil || isAbandoned else {
             if self.notes[key] != .standsBack {
@@ -127,6 +129,28 @@ struct Scheduler: Sendable {
         self.notes[key] = .rules
         self.note(.info, state == nil ? "schedule is new" : "schedule has changed", entry, timing)
         return nil
+    }
+
+    /// Says that somebody with the definition that rules is there, or may be.
+    private func see(_ state: Ledger.ScheduleState) async throws {
+        let ledger = self.services.ledger
+        try await self.pool.withConnection {
+            try await ledger.see(state.definition, of: state.schedule, target: state.target, $0)
+        }
+    }
+
+    /// Begins anew when slots are settled that are still to come, other than the next one, whose time a small correction of the
+    /// clock may bring back.
+    private func restart(
+        _ state: Ledger.ScheduleState,
+        _ timing: ScheduleTiming,
+        _ now: Date
+    ) async throws -> Bool {
+        guard let next = timing.cron.next(after: now, in: timing.zone), state.floor > next else { return false }
+        let ledger = self.services.ledger
+        return try await self.pool.withConnection {
+            try await ledger.restart(timing.definition, of: state.schedule, target: state.target, next: next, $0)
+        }
     }
 
     private func note(
@@ -215,15 +239,13 @@ struct Scheduler: Sendable {
             }
             if self.isQueueAway { services.logger.info("Redis is back") }
             self.isQueueAway = false
-        } catch  where Fault(error) == .queueAway || Self.isFull(error) {
+        } catch  where Outage.isOfQueue(error) {
             if !self.isQueueAway {
                 services.logger.log(.warning, "Redis is away; runs wait in the ledger", [.error: "\(error)"])
             }
             self.isQueueAway = true
         }
     }
-
-    private static func isFull(_ error: any Error) -> Bool { (error as? RedisError)?.prefix == "OOM" }
 
     // MARK: Sleeping
 

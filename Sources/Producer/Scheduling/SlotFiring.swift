@@ -1,7 +1,6 @@
 import Foundation
 import Logging
 import PostgresClient
-import RedisClient
 import Shared
 
 /// Settles one slot: with a run, or with the reason why there is none.
@@ -81,7 +80,7 @@ struct SlotFiring: Sendable {
             let starter = self.services.runStarter(self.queue)
             try await self.queue.setup()
             try await self.pool.withConnection { try await starter.restore(record, $0) }
-        } catch  where Fault(error) == .queueAway || (error as? RedisError)?.prefix == "OOM" {}
+        } catch  where Outage.isOfQueue(error) {}
     }
 
     /// Whether an error would be the same at the next try.

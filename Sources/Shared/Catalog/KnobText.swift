@@ -15,6 +15,26 @@ enum KnobText {
         return .literal(text)
     }
 
+    /// As ``knob(_:check:)``, of an age: a unit may stand behind the variable, which then holds a whole number, `${DAYS:-7}d`.
+    static func ageKnob(_ text: String) throws(RejectedValue) -> Knob {
+        if let match = text.wholeMatch(of: /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?\}([a-z\u{B5}\u{3BC}]+)/) {
+            let unit = String(match.3)
+            // The unit, and the number if there is one, have to be an age together.
+            _ = try Self.age(match.2.map(String.init) ?? "1", unit: unit)
+            return .variable(String(match.1), otherwise: match.2.map(String.init), unit: unit)
+        }
+        return try Self.knob(text) { (text) throws(RejectedValue) in _ = try Self.age(text) }
+    }
+
+    /// A whole number of a unit.
+    static func age(_ text: String, unit: String) throws(RejectedValue) -> Duration {
+        guard let number = Int(text) else {
+            throw RejectedValue(text, "is not a whole number", accepted: Self.acceptedCount)
+        }
+        guard number > 0 else { throw RejectedValue(text, "is not greater than zero", accepted: Self.acceptedCount) }
+        return try DurationText.parsePositive("\(number)\(unit)")
+    }
+
     static func age(_ text: String) throws(RejectedValue) -> Duration {
         try DurationText.parsePositive(text)
     }

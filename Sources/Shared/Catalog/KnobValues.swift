@@ -56,7 +56,7 @@ extension Target {
         if let knob = self.rule.maxAge?.age {
             values.maxAge = maxAge
             if maxAge == nil {
-                values.maxAge = try knob.value(of: self.name, in: environment, unset: &unset, KnobText.age)
+                values.maxAge = try knob.age(of: self.name, in: environment, unset: &unset)
             }
         }
         if let knob = self.rule.keepNewest?.count {
@@ -107,6 +107,19 @@ extension Target {
 }
 
 extension Knob {
+    /// Its value as an age; see ``value(of:in:unset:_:)``.
+    func age(
+        of target: String,
+        in environment: Environment,
+        unset: inout [String]
+    ) throws(ConfigurationError) -> Duration? {
+        let unit = self.unit
+        return try self.value(of: target, in: environment, unset: &unset) { (text) throws(RejectedValue) in
+            guard let unit else { return try KnobText.age(text) }
+            return try KnobText.age(text, unit: unit)
+        }
+    }
+
     /// Its value; a variable that is not there is added to `unset`.
     ///
     /// - `target`: whose knob it is, for errors.
@@ -122,7 +135,7 @@ extension Knob {
         case .literal(let literal):
             name = "targets.\(target)"
             text = literal
-        case .variable(let variable, let otherwise):
+        case .variable(let variable, let otherwise, _):
             guard let value = try environment.value(variable) ?? otherwise else {
                 if !unset.contains(variable) { unset.append(variable) }
                 return nil

@@ -104,18 +104,14 @@ package struct ObjectTarget: Sendable, Hashable {
         }
         if let maxAge { return .on(KnobValues(maxAge: maxAge)) }
         var unset: [String] = []
-        let age = try self.minAge.value(of: self.name, in: environment, unset: &unset, KnobText.age)
+        let age = try self.minAge.age(of: self.name, in: environment, unset: &unset)
         guard let age else { return .off(reason: "\(unset.joined(separator: " and ")) is not set") }
         return .on(KnobValues(maxAge: age))
     }
 
     /// The rule for people.
     package func ruleInWords(_ values: KnobValues? = nil) -> String {
-        let age: String
-        switch (values?.maxAge, self.minAge) {
-        case (let value?, _): age = DurationText.format(value)
-        case (nil, .literal(let text)), (nil, .variable(let text, _)): age = text
-        }
+        let age = values?.maxAge.map(DurationText.format) ?? self.minAge.words
         let columns = self.references.map { "\($0.table).\($0.column)" }.joined(separator: " or ")
         var words = "older than \(age) and in no \(columns)"
         if let quarantine { words += ", \(DurationText.format(quarantine)) after a run has marked it" }

@@ -17,7 +17,7 @@ struct ObjectTargetParser {
             .fields(["store", "prefix", "keys"])
         let age = try fields.required("min_age", accepted: Self.acceptedAge).parse(accepted: Self.acceptedAge) {
             (text) throws(RejectedValue) in
-            try KnobText.knob(text) { (text) throws(RejectedValue) in _ = try KnobText.age(text) }
+            try KnobText.ageKnob(text)
         }
         let unreferenced = try fields.required("unreferenced", accepted: Self.acceptedReference)
         let prefix = try objects["prefix"]?.text(accepted: Self.acceptedPrefix) ?? ""

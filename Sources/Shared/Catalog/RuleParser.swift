@@ -2,7 +2,7 @@
 struct RuleParser {
     let columns: ColumnParser
 
-    private static let acceptedAge = "\(DurationText.acceptedPositive), or ${NAME} or ${NAME:-value} for a variable"
+    private static let acceptedAge = "\(DurationText.acceptedPositive), or ${NAME} or ${NAME:-value} for a variable, also with a unit behind it"
     private static let acceptedCount = "\(KnobText.acceptedCount), or ${NAME} or ${NAME:-value} for a variable"
     private static let acceptedTime = "a time column of the target's table or of a joined one"
 
@@ -27,7 +27,7 @@ struct RuleParser {
         let column = try self.columns.column(fields.required("column", accepted: Self.acceptedTime))
         let age = try fields.required("age", accepted: Self.acceptedAge).parse(accepted: Self.acceptedAge) {
             (text) throws(RejectedValue) in
-            try KnobText.knob(text) { (text) throws(RejectedValue) in _ = try KnobText.age(text) }
+            try KnobText.ageKnob(text)
         }
         return Rule.MaxAge(column: column, age: age)
     }

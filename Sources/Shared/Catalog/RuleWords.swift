@@ -21,9 +21,19 @@ extension Target {
     }
 
     private static func words(_ knob: Knob, _ value: String?) -> String {
-        if let value { return value }
-        switch knob {
-        case .literal(let text), .variable(_, otherwise: let text?), .variable(let text, otherwise: nil): return text
+        value ?? knob.words
+    }
+}
+
+extension Knob {
+    /// For people: the literal, the value while the variable is unset, or else the variable: `7d`, `DAYS days`.
+    var words: String {
+        switch self {
+        case .literal(let text): text
+        case .variable(let name, nil, let unit?): "\(name) \(Self.units[unit] ?? unit)"
+        case .variable(let name, let text, let unit): (text ?? name) + (unit ?? "")
         }
     }
+
+    private static let units = ["s": "seconds", "m": "minutes", "h": "hours", "d": "days"]
 }

@@ -157,8 +157,14 @@ package enum Knob: Sendable, Hashable {
     case literal(String)
     /// `${NAME}`, or `${NAME:-value}`.
     ///
-    /// While the variable is unset, the value is used; without one the target is off.
-    case variable(String, otherwise: String? = nil)
+    /// While the variable is unset, the value is used; without one the target is off. With a `unit`, as in `${NAME:-7}d`, both
+    /// are whole numbers of it.
+    case variable(String, otherwise: String? = nil, unit: String? = nil)
+
+    /// The variable that it is read from; nil for a literal.
+    package var variableName: String? { if case .variable(let name, _, _) = self { name } else { nil } }
+    /// The unit of the variable's number; nil when there is none.
+    var unit: String? { if case .variable(_, _, let unit) = self { unit } else { nil } }
 }
 
 /// How a run's rows are cut into batches.

@@ -22,6 +22,9 @@ package struct EbbConfiguration: Sendable {
     package var foreignKeys = ForeignKeys()
     package var ledger = Ledger()
     package var dead = Dead()
+    package var events = Events()
+    /// Whether nothing outside may be called: hooks are off, cleaning goes on.
+    package var offline = false
     package var outages = Outages()
     package var storage = Storage()
     package var poll = Poll()
@@ -87,6 +90,13 @@ package struct EbbConfiguration: Sendable {
         package var most = 10_000
         /// How long a dead letter is kept.
         package var retention: Duration = .seconds(720 * 3_600)
+    }
+
+    package struct Events: Sendable {
+        /// About how many events are kept: weeks of runs, in some four megabytes of Redis.
+        package var most = 10_000
+
+        package init() {}
     }
 
     package struct Outages: Sendable {

@@ -119,6 +119,13 @@ extension Setting {
             "how long a dead letter is kept"
         ),
         Setting(
+            "events.most",
+            \.events.most,
+            .number(100...10_000_000),
+            "about how many events are kept; the oldest go first"
+        ),
+        Setting("offline", \.offline, .onOff, "whether hooks that call other systems are off"),
+        Setting(
             "outages.pause",
             \.outages.pause,
             .duration(from: .milliseconds(1), to: .seconds(3_600)),

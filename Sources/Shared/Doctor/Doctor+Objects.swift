@@ -22,7 +22,19 @@ extension Doctor {
             let limits = self.services.configuration.batches.timeLimits
             _ = try await references.referenced(among: [target.prefix], limits: limits, connection)
             return [Finding(.ok, "references", target: target.name, "all that refers to its objects can be seen")]
+                + references.columns.filter { !$0.isIndexed }.map { column in
+                    Finding(
+                        column.avoidable >= Self.felt ? .warning : .ok,
+                        "references",
+                        target: target.name,
+                        column.slowness + (column.avoidable >= Self.felt ? "" : "; nothing to worry about yet"),
+                        fix: column.createIndex
+                    )
+                }
         }
         return findings
     }
+
+    /// What reading a table once may take before it is worth a warning: a run does it with every page.
+    private static let felt = Duration.milliseconds(100)
 }

@@ -58,9 +58,7 @@ package struct Doctor: Sendable {
     /// Variables that look like Ebb's and are not: most likely a setting with a slip in it, which has no effect.
     private func unknownVariables() -> [Finding] {
         let ofStores = self.services.catalog.stores.flatMap(\.fields.values)
-        let knobs = (self.services.catalog.entries.flatMap(\.knobs) + ofStores).compactMap { knob -> String? in
-            if case .variable(let name, _) = knob { name } else { nil }
-        }
+        let knobs = (self.services.catalog.entries.flatMap(\.knobs) + ofStores).compactMap(\.variableName)
         let known = Setting.all.map(\.variable) + [EbbConfiguration.fileVariable] + knobs
         let accepted = Set(known + known.map { $0 + "_FILE" })
         return self.services.environment.names.filter { $0.hasPrefix("EBB_") && !accepted.contains($0) }.map { name in

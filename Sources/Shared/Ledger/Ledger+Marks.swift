@@ -88,6 +88,14 @@ extension Ledger {
         )
     }
 
+    /// Drops all marks, when a run does without them.
+    package func dropMarks(_ marks: Marks, _ connection: PostgresConnection) async throws {
+        _ = try await connection.query(
+            "DELETE FROM \(self.table("object_mark")) WHERE target = $1 AND location = $2",
+            [marks.target, marks.location]
+        )
+    }
+
     /// Strings of a JSON array.
     static func strings(json: String) throws -> [String] {
         try JSONDecoder().decode([String].self, from: Data(json.utf8))

@@ -4,7 +4,7 @@ package import PostgresClient
 ///
 /// Each method is one transaction, and none is open while a storage is asked.
 extension Ledger {
-    /// Who is at a batch of objects, and what earlier attempts may have deleted.
+    /// Who is at a batch of objects.
     package struct ObjectClaim: Sendable, Equatable {
         package var run: String
         package var batch: String
@@ -12,19 +12,6 @@ extension Ledger {
         package var owner: String
         /// The number of the next list.
         package var nextList: Int
-        /// Lists whose calls may have happened, newest first.
-        package var unconfirmed: [List]
-
-        /// A list of keys that a call was about to delete.
-        package struct List: Sendable, Equatable {
-            package var number: Int
-            package var sizes: [String: Int]
-
-            package init(number: Int, sizes: [String: Int]) {
-                self.number = number
-                self.sizes = sizes
-            }
-        }
     }
 
     /// What a call has deleted.
@@ -65,29 +52,24 @@ extension Ledger {
                 [run, batch, owner]
             )
             guard claimed.affectedRows == 1 else { return nil }
-            let lists = try connection.run(
-                """
-                SELECT list, deleted IS NULL, to_json(CASE WHEN deleted IS NULL THEN keys END), array_to_string(sizes, ' ')
-                FROM \(self.table("object_list")) WHERE run = $1 AND batch = $2 ORDER BY list DESC
-                """,
+            let list = try connection.run(
+                "SELECT coalesce(max(list), 0) FROM \(self.table("object_list")) WHERE run = $1 AND batch = $2",
                 [run, batch]
-            ).rows
-            let unconfirmed = try lists.filter { $0.bool(1) == true }.map { row in
-                let keys = try Self.strings(json: try row.text(2))
-                let sizes = try row.text(3).split(separator: " ").map { Int($0) ?? 0 }
-                return ObjectClaim.List(
-                    number: row.int(0) ?? 0,
-                    sizes: Dictionary(zip(keys, sizes)) { first, _ in first }
-                )
-            }
-            return ObjectClaim(
-                run: run,
-                batch: batch,
-                owner: owner,
-                nextList: (lists.first?.int(0) ?? 0) + 1,
-                unconfirmed: unconfirmed
-            )
+            ).rows.first?.int(0)
+            return ObjectClaim(run: run, batch: batch, owner: owner, nextList: (list ?? 0) + 1)
         }
+    }
+
+    /// Whether a batch is still the claim's: it was not taken over, has not ended, and neither has its run.
+    package func holds(_ claim: ObjectClaim, _ connection: PostgresConnection) async throws -> Bool {
+        try await connection.query(
+            """
+            SELECT EXISTS (
+              SELECT FROM \(self.table("batch")) AS b JOIN \(self.table("run")) AS r USING (run)
+              WHERE b.run = $1 AND b.batch = $2 AND b.owner = $3 AND b.outcome = 'open' AND r.finished_at IS NULL)
+            """,
+            [claim.run, claim.batch, claim.owner]
+        ).rows.first?.bool(0) == true
     }
 
     /// Writes what a call is about to delete.
@@ -117,11 +99,11 @@ extension Ledger {
         }
     }
 
-    /// Writes what calls have deleted, and adds it to the batch's count.
+    /// Writes what a call has deleted, and adds it to the batch's count.
     ///
-    /// - Returns: false when the batch was taken over: whoever has it now counts what is gone.
+    /// - Returns: false when the batch was taken over: the end of the run counts what is gone.
     package func confirm(
-        _ confirmations: [Confirmation],
+        _ confirmation: Confirmation,
         of claim: ObjectClaim,
         limits: TransactionSettings.TimeLimits,
         _ connection: PostgresConnection
@@ -134,23 +116,20 @@ extension Ledger {
                   AND EXISTS (SELECT FROM \(self.table("run")) WHERE run = $1 AND finished_at IS NULL FOR SHARE)
                 """,
                 [
-                    claim.run, claim.batch, claim.owner, String(confirmations.reduce(0) { $0 + $1.deleted }),
-                    String(confirmations.reduce(0) { $0 + $1.bytes }),
+                    claim.run, claim.batch, claim.owner, String(confirmation.deleted), String(confirmation.bytes),
                 ]
             )
             guard counted.affectedRows == 1 else { return false }
-            for confirmation in confirmations {
-                _ = try connection.run(
-                    """
-                    UPDATE \(self.table("object_list")) SET deleted = $4::integer, late = $5::integer
-                    WHERE run = $1 AND batch = $2 AND list = $3::integer
-                    """,
-                    [
-                        claim.run, claim.batch, String(confirmation.list), String(confirmation.deleted),
-                        String(confirmation.late),
-                    ]
-                )
-            }
+            _ = try connection.run(
+                """
+                UPDATE \(self.table("object_list")) SET deleted = $4::integer, late = $5::integer
+                WHERE run = $1 AND batch = $2 AND list = $3::integer
+                """,
+                [
+                    claim.run, claim.batch, String(confirmation.list), String(confirmation.deleted),
+                    String(confirmation.late),
+                ]
+            )
             return true
         }
     }

@@ -132,6 +132,32 @@ extension Ledger {
         )
     }
 
+    /// Begins a schedule anew that knows of slots which are still to come: the database's clock was ahead of what it is now.
+    ///
+    /// Slots before now are nobody's. None gets a second run, also when it is the present clock that is wrong: runs keep
+    /// their slots, and `fire` looks for them.
+    ///
+    /// - `next`: the slot that comes next; one that is later cannot be settled yet.
+    /// - Returns: whether it was so.
+    package func restart(
+        _ definition: String,
+        of schedule: String,
+        target: String,
+        next: Date,
+        _ connection: PostgresConnection
+    ) async throws -> Bool {
+        try await connection.query(
+            """
+            UPDATE \(self.table("schedule"))
+            SET since = clock_timestamp(), seen_at = clock_timestamp(), last_slot = NULL
+            WHERE schedule = $1 AND target = $2 AND definition = $3
+              AND greatest(since, last_slot) > to_timestamp($4::bigint) AND to_timestamp($4::bigint) > clock_timestamp()
+            """,
+            [schedule, target, definition, String(Int(next.timeIntervalSince1970.rounded()))],
+            deadline: Self.patience
+        ).affectedRows > 0
+    }
+
     /// Says that somebody with this definition is there.
     package func see(
         _ definition: String,
@@ -178,11 +204,25 @@ extension Ledger {
                 SELECT 1 FROM \(self.table("schedule"))
                 WHERE schedule = $1 AND target = $2 AND definition = $3
                   AND (last_slot IS NULL OR last_slot < to_timestamp($4::bigint))
+                  AND to_timestamp($4::bigint) <= clock_timestamp()
                 FOR UPDATE
                 """,
                 [slot.schedule, slot.target, slot.definition, String(slot.epochSeconds)]
             )
             guard !open.rows.isEmpty else { return .taken }
+            // Of before the row was begun anew; see `restart`.
+            let before = try connection.run(
+                """
+                SELECT run FROM \(self.table("run"))
+                WHERE schedule = $1 AND target = $2 AND slot = to_timestamp($3::bigint)
+                """,
+                [slot.schedule, slot.target, String(slot.epochSeconds)]
+            ).rows.first
+            if let before {
+                let settlement = self.settlement(of: slot, outcome: Self.started, run: try before.text(0))
+                _ = try connection.run(settlement.sql, settlement.parameters)
+                return .taken
+            }
             let firing: Firing
             switch try self.insert(plan.run, for: slot, connection) {
             case .created(let record): firing = .started(try self.insert(plan.drains, before: record, connection))
@@ -261,6 +301,7 @@ extension Ledger {
             SET last_slot = to_timestamp($4::bigint), fired_at = clock_timestamp(), outcome = $5, run = nullif($6, '')
             WHERE schedule = $1 AND target = $2 AND definition = $3
               AND (last_slot IS NULL OR last_slot < to_timestamp($4::bigint))
+              AND to_timestamp($4::bigint) <= clock_timestamp()
             """,
             [slot.schedule, slot.target, slot.definition, String(slot.epochSeconds), outcome, run]
         )

@@ -22,6 +22,8 @@ package enum LogKey: String, Sendable {
     case outcome = "schedule.outcome"
     case definition = "schedule.definition"
     case schedules = "schedule.count"
+    case event = "event.topic"
+    case hook = "hook.name"
 }
 
 extension Logger.Metadata {

@@ -52,6 +52,29 @@ package struct ObjectPlan: Sendable {
         )
     }
 
+    /// What looking keys up takes longer than it has to, for want of an index: each page is looked up, and twice more when
+    /// something of it is deleted.
+    var avoidable: Duration {
+        let pages = max(self.cut.count, self.estimatedKeys / ObjectStore.most + 1)
+        let lookups = Double(pages) * (self.estimatedObjects > 0 ? 3 : 1)
+        return self.references.columns.reduce(.zero) { $0 + $1.avoidable } * lookups
+    }
+
+    /// Refuses what would take too long.
+    ///
+    /// - `most`: what a missing index may cost; nil for no limit.
+    /// - Throws: `PlanningError` that names the columns and the indexes to create.
+    package func checkReferences(most: Duration?) throws(PlanningError) {
+        let slow = self.references.columns.filter { !$0.isIndexed }.sorted { $0.avoidable > $1.avoidable }
+        guard let most, let worst = slow.first, self.avoidable > most else { return }
+        throw PlanningError(
+            "target \(self.target.name): looking up about \(self.estimatedKeys) keys would take about "
+                + "\(self.avoidable.rounded) longer than it has to, because \(worst.slowness); "
+                + "run \(slow.compactMap(\.createIndex).joined(separator: " ")) first, "
+                + "or set EBB_FOREIGN_KEYS_MOST (foreign_keys.most, now \(DurationText.format(most))) higher or to off"
+        )
+    }
+
     /// How many times the first page all pages are.
     ///
     /// Digests are spread evenly, so the last key of the page says which part of them it is. Nothing is known of other keys.

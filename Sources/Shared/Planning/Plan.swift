@@ -106,7 +106,7 @@ extension Estimate {
             tables += joins.from
             conditions += joins.conditions
             if let condition = rule.condition(on: alias) { conditions.append(condition) }
-        } else if let condition = resolved.target.rule.where {
+        } else if let condition = rule.freeCondition {
             conditions.append("(\(condition)\n)")
         }
         conditions += rule.unreferenced(row: alias, open: true)

@@ -61,13 +61,10 @@ package struct ReferenceFacts: Sendable, Equatable {
 
     package var isIndexed: Bool { if case .index = self.lookup { true } else { false } }
 
-    /// The statement that creates the missing index; nil when there is one.
-    ///
-    /// An index of a partitioned table cannot be created concurrently.
+    /// What creates the missing index; nil when there is one.
     package var createIndex: String? {
         guard !self.isIndexed else { return nil }
-        let columns = self.columns.map { SQLText.quoted($0) }.joined(separator: ", ")
-        return "CREATE INDEX \(self.isPartitioned ? "" : "CONCURRENTLY ")ON \(self.name) (\(columns));"
+        return IndexAdvice.create(self.schema, self.table, self.columns, isPartitioned: self.isPartitioned)
     }
 }
 

@@ -4,8 +4,7 @@ package import PostgresClient
 package struct ReferenceLookup: Sendable {
     /// The schema that holds the tables whose references name none.
     package let schema: String
-    /// Columns, schema-qualified and quoted.
-    private let columns: [(table: String, column: String)]
+    let columns: [ReferenceColumn]
     private let target: ObjectTarget
 
     /// Finds the tables and checks their columns.
@@ -18,19 +17,12 @@ package struct ReferenceLookup: Sendable {
         _ connection: PostgresConnection
     ) async throws -> ReferenceLookup {
         var found: String? = schema
-        var columns: [(table: String, column: String)] = []
+        var columns: [ReferenceColumn] = []
         for reference in target.references {
             let name =
                 (reference.schema ?? schema).map { SQLText.quoted($0, reference.table) }
                 ?? SQLText.quoted(reference.table)
-            let rows = try await connection.query(
-                """
-                SELECT n.nspname, format_type(a.atttypid, NULL) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-                LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped
-                WHERE c.oid = to_regclass($1)
-                """,
-                [name, reference.column]
-            ).rows
+            let rows = try await connection.query(ReferenceColumn.query, [name, reference.column]).rows
             guard let row = rows.first else { throw PlanningError.missingTable(target: target.name, table: name) }
             guard let type = row[1] else {
                 throw PlanningError.missingColumn(target: target.name, table: name, column: reference.column, known: [])
@@ -50,7 +42,7 @@ package struct ReferenceLookup: Sendable {
                 )
             }
             if reference.schema == nil { found = owner }
-            columns.append((SQLText.quoted(owner, reference.table), SQLText.quoted(reference.column)))
+            columns.append(ReferenceColumn(row, schema: owner, table: reference.table, column: reference.column))
         }
         return ReferenceLookup(schema: found ?? target.references.first?.schema ?? "", columns: columns, target: target)
     }
@@ -60,8 +52,9 @@ package struct ReferenceLookup: Sendable {
         var sql = SQLText()
         let list = sql.bind(SQLText.array(keys), as: "text[]")
         return sql.statement(
-            self.columns.map { table, column in
-                "SELECT k.key FROM unnest(\(list)) AS k (key) WHERE EXISTS (SELECT FROM \(table) WHERE \(column) = k.key)"
+            self.columns.map { column in
+                "SELECT k.key FROM unnest(\(list)) AS k (key) "
+                    + "WHERE EXISTS (SELECT FROM \(column.tableName) WHERE \(column.name) = k.key)"
             }.joined(separator: "\nUNION\n")
         )
     }
@@ -97,8 +90,8 @@ package struct ReferenceLookup: Sendable {
 
     /// Whether any of the columns holds anything.
     private func holdsAny(_ connection: isolated PostgresConnection) throws -> Bool {
-        let columns = self.columns.map { table, column in
-            "EXISTS (SELECT FROM \(table) WHERE \(column) IS NOT NULL)"
+        let columns = self.columns.map { column in
+            "EXISTS (SELECT FROM \(column.tableName) WHERE \(column.name) IS NOT NULL)"
         }
         return try connection.run("SELECT " + columns.joined(separator: " OR ")).rows.first?.bool(0) ?? false
     }

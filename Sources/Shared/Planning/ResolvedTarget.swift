@@ -51,7 +51,7 @@ package struct ResolvedTarget: Sendable {
             guard let type = found.facts.timeType else {
                 throw PlanningError(
                     "target \(target.name): \(rule) column \(SQLText.quoted(column.name)) has type \(found.facts.type); "
-                        + "accepted: timestamp, timestamptz, date"
+                        + "accepted: timestamp, timestamptz, date, or integer or bigint for seconds since 1970"
                 )
             }
             return TimeColumn(join: found.join, facts: found.facts, type: type)

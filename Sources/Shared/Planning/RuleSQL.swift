@@ -48,7 +48,7 @@ struct RuleSQL: Sendable {
     /// The subquery's only table carries the target's name and columns, so that the operator can write the condition as if it
     /// stood alone; the line break ends a trailing comment of theirs.
     func condition(on alias: String) -> String? {
-        self.resolved.target.rule.where.map { condition in
+        self.freeCondition.map { condition in
             """
             (SELECT (\(condition)
             ) FROM (SELECT \(alias).*) AS \(SQLText.quoted(self.resolved.target.table))) IS TRUE
@@ -56,8 +56,22 @@ struct RuleSQL: Sendable {
         }
     }
 
+    /// The operator's `where` for this run, as it is to be read; nil without one.
+    var freeCondition: String? {
+        self.resolved.target.rule.where.map {
+            SQLTemplate($0).render(schema: self.resolved.facts.schema, now: self.terms.createdAt)
+        }
+    }
+
     /// A moment in the form that its type reads as UTC.
-    func moment(_ text: String?, _ type: String) -> String? { type == "timestamptz" ? text.map { $0 + "+00" } : text }
+    func moment(_ text: String?, _ type: String) -> String? {
+        guard let text else { return nil }
+        return switch type {
+        case "timestamptz": text + "+00"
+        case "bigint": CivilDay.epochSeconds(text).map { String($0) }
+        default: text
+        }
+    }
 
     /// The upper end of what can be expired in the time column, for windows: the cutoff, or the creation moment.
     func timeLimit() -> (column: ColumnFacts, type: String, value: String)? {

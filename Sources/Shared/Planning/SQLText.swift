@@ -36,6 +36,13 @@ package struct SQLText: Sendable {
         return "{" + quoted.joined(separator: ",") + "}"
     }
 
+    /// A text as a literal, for the operator's own SQL, whose parameters cannot be numbered.
+    package static func literal(_ text: String) -> String {
+        let quoted = "'" + text.replacing("'", with: "''") + "'"
+        // As an escape string, a backslash means the same whatever the session's settings.
+        return text.contains("\\") ? " E" + quoted.replacing("\\", with: "\\\\") : quoted
+    }
+
     /// A name as a quoted identifier.
     package static func quoted(_ name: String) -> String {
         "\"" + name.replacing("\"", with: "\"\"") + "\""

@@ -54,12 +54,14 @@ package struct ColumnFacts: Sendable, Equatable {
 
     /// The type that a moment is bound as when compared with this column; nil if it is no time.
     ///
-    /// A `date` is compared as the midnight it stands for, in UTC.
+    /// A `date` is compared as the midnight it stands for, in UTC; an integer as seconds since 1970, in UTC.
     package var timeType: String? {
         if self.type.hasSuffix("with time zone") && self.type.hasPrefix("timestamp") {
             "timestamptz"
         } else if self.type.hasPrefix("timestamp") || self.type == "date" {
             "timestamp"
+        } else if ["integer", "bigint"].contains(self.type) {
+            "bigint"
         } else {
             nil
         }

@@ -23,6 +23,8 @@ package struct Keys: Sendable, Hashable {
     package var dead: String { "\(self.prefix)dead" }
     /// Hash: the dead letters by `run batch`, as JSON.
     package var deadLetters: String { "\(self.prefix)dead:letters" }
+    /// Stream: the event log.
+    package var events: String { "\(self.prefix)events" }
     /// Sorted set: workers by the time in ms of their last beat.
     package var workers: String { "\(self.prefix)workers" }
 }

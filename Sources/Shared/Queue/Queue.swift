@@ -7,8 +7,16 @@ package struct Queue: Sendable {
     package let redis: RedisClient
     package let keys: Keys
 
-    package init(redis: RedisClient, namespace: String) {
+    /// How many events the event log keeps.
+    private let mostEvents: Int
+
+    package init(
+        redis: RedisClient,
+        namespace: String,
+        mostEvents: Int = EbbConfiguration.Events().most
+    ) {
         self.redis = redis
+        self.mostEvents = mostEvents
         self.keys = Keys(namespace: namespace)
     }
 
@@ -20,7 +28,11 @@ package struct Queue: Sendable {
     package func setup() async throws {
         // Whoever starts something has asked before, and told what is doubtful.
         _ = try await self.checkServer()
-        _ = try await self.redis.evaluate(QueueScripts.setup, keys: [self.keys.prefix], arguments: [])
+        _ = try await self.redis.evaluate(
+            QueueScripts.setup,
+            keys: [self.keys.prefix],
+            arguments: [String(self.mostEvents)]
+        )
     }
 
     /// Closes the connection.

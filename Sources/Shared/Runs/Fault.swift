@@ -36,12 +36,20 @@ package enum Fault: Sendable, Hashable {
         case is CancellationError: self = .stopped
         case let error as PostgresError: self = Self.of(error)
         case let error as RedisError: self = error.isServerAway ? .queueAway : .other
-        case let error as StorageError: self = error.kind == .away ? .storageAway : .run
+        case let error as StorageError: self = Self.of(error)
         case is QueueError: self = .malformed
         case RunContext.Obstacle.otherDefinition, RunContext.Obstacle.otherStore: self = .otherDefinition
         case RunContext.Obstacle.unknownRun: self = .unknownRun
         case is RunContext.Obstacle, is PlanningError: self = .run
         default: self = .other
+        }
+    }
+
+    private static func of(_ error: StorageError) -> Fault {
+        switch error.kind {
+        case .away: .storageAway
+        case .refused: .run
+        case .unusable: .other
         }
     }
 

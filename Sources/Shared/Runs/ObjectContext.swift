@@ -15,6 +15,33 @@ package struct ObjectContext: Sendable {
 
     package var marks: Ledger.Marks { Ledger.Marks(target: self.record.target, location: self.record.table) }
 
+    /// Those of some keys that something refers to at this moment; of leftovers nothing ever does.
+    ///
+    /// - Throws: as `ReferenceLookup.referenced`.
+    package func referenced(
+        among keys: some Sequence<String>,
+        limits: TransactionSettings.TimeLimits,
+        _ connection: PostgresConnection
+    ) async throws -> Set<String> {
+        let isKey = self.target.keys.matcher()
+        let referable = keys.filter { self.target.kind(of: $0, isKey) == .referable }
+        return try await self.references.referenced(among: referable, limits: limits, connection)
+    }
+
+    /// Those of some deleted objects that something refers to now, which is somebody's loss.
+    ///
+    /// An object that is there again was written anew before its reference, and is nobody's loss.
+    ///
+    /// - Throws: as ``referenced(among:limits:_:)``, and `StorageError`.
+    package func lost(
+        among deleted: Set<String>,
+        limits: TransactionSettings.TimeLimits,
+        _ connection: PostgresConnection
+    ) async throws -> Set<String> {
+        let referenced = try await self.referenced(among: deleted, limits: limits, connection)
+        return referenced.subtracting(try await self.store.present(among: referenced))
+    }
+
     /// Reads a run from the ledger and matches it with the catalogue, the store and the tables that refer to it.
     ///
     /// - Throws: `RunContext.Obstacle`, `PlanningError`, `PostgresError`.

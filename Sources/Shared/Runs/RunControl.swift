@@ -1,4 +1,5 @@
 package import PostgresClient
+import RedisClient
 
 /// What an operator may do to a run: pause, resume, cancel, recover, retry its dead letters.
 package struct RunControl: Sendable {
@@ -119,7 +120,30 @@ package struct RunControl: Sendable {
         }
         let record = try await self.record(run, connection)
         if let state = record.state, state != .cancelled { throw self.refusal(.state(state), run, wanted: "cancelled") }
+        // What calls did whose answer nobody has seen, only a worker can find out.
+        if record.state == nil, try await self.ledger.hasUnconfirmedLists(run, connection) {
+            try await self.restore(record, connection)
+            _ = try await self.queue.end(run, as: .cancelled, error: nil)
+            return
+        }
         _ = try await self.ledger.finish(run, state: .cancelled, error: nil, connection)
+        // No script has ended it.
+        let event = EbbEvent(
+            .runCancelled,
+            subject: run,
+            target: record.target,
+            schema: record.schema,
+            status: RunState.cancelled.rawValue,
+            description: "cancelled; Redis had lost it"
+        )
+        // The run is over in any case.
+        do { try await self.queue.events.append(event) } catch is RedisError { return }
+    }
+
+    private func restore(_ record: RunRecord, _ connection: PostgresConnection) async throws {
+        try await self.queue.setup()
+        let starter = RunStarter(ledger: self.ledger, queue: self.queue, configuration: self.configuration)
+        try await starter.restore(record, connection)
     }
 
     /// Rebuilds a run that Redis has lost, from the ledger and the table: what has ended stays ended and counted, what is
@@ -136,9 +160,7 @@ package struct RunControl: Sendable {
             return false
         }
         if let state = record.state { throw self.refusal(.state(state), run, wanted: "recovered") }
-        try await self.queue.setup()
-        let starter = RunStarter(ledger: self.ledger, queue: self.queue, configuration: self.configuration)
-        try await starter.restore(record, connection)
+        try await self.restore(record, connection)
         return true
     }
 

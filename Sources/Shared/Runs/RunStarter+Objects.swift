@@ -61,6 +61,9 @@ extension RunStarter {
             limits: self.configuration.batches.timeLimits,
             connection
         )
+        try await self.refusing(target.name, schema: plan.references.schema, connection) {
+            try plan.checkReferences(most: self.configuration.foreignKeys.most)
+        }
         return Ledger.NewRun(
             run: Self.newRunID(),
             target: target.name,

@@ -81,7 +81,7 @@ package struct RunStarter: Sendable {
                 let control = RunControl(ledger: self.ledger, queue: self.queue, configuration: self.configuration)
                 try await control.reopenIfHalf(record, connection)
             }
-        } catch let error as RedisError where error.prefix == "OOM" {
+        } catch let error as RedisError where error.isFull {
             throw RunRefusal(
                 "Redis is full, so run \(record.run) of \(new.target) waits in the ledger: let workers drain the queue or raise "
                     + "maxmemory, then enqueue again"
@@ -97,7 +97,7 @@ package struct RunStarter: Sendable {
         guard let most = self.configuration.foreignKeys.most else { return }
         let target = plan.resolved.target
         let schema = plan.resolved.facts.schema
-        do {
+        try await self.refusing(target.name, schema: schema, connection) {
             try plan.checkReferences(most: most)
             guard !target.drainFirst.isEmpty, try await plan.hasExpiredRows(terms, connection) else { return }
             for var child in target.drainFirst {
@@ -106,10 +106,18 @@ package struct RunStarter: Sendable {
                 try await Plan.make(child, terms: terms, duration: duration, fixedRows: nil, connection)
                     .checkReferences(most: most)
             }
-        } catch let error as PlanningError {
-            guard try await self.ledger.hasUnfinished(target: target.name, schema: schema, connection) else {
-                throw error
-            }
+        }
+    }
+
+    /// Judges a run that is to begin: a refusal of one that is under way does not count.
+    func refusing(
+        _ target: String,
+        schema: String,
+        _ connection: PostgresConnection,
+        _ judge: () async throws -> Void
+    ) async throws {
+        do { try await judge() } catch let error as PlanningError {
+            guard try await self.ledger.hasUnfinished(target: target, schema: schema, connection) else { throw error }
         }
     }
 

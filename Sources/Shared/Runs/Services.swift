@@ -48,7 +48,11 @@ package struct Services: Sendable {
     package func queue() throws -> Queue {
         let url = try self.configuration.requireRedisURL()
         let redis = RedisClient(configuration: try RedisConfiguration(url: url, commandTimeout: Self.redisPatience))
-        return Queue(redis: redis, namespace: self.configuration.namespace)
+        return Queue(
+            redis: redis,
+            namespace: self.configuration.namespace,
+            mostEvents: self.configuration.events.most
+        )
     }
 
     /// All schedules, with their values from the environment; read by those who need them, since a worker must not end for a
@@ -101,6 +105,7 @@ package struct Services: Sendable {
             ledger: self.ledger,
             queue: queue,
             catalog: self.catalog,
+            stores: self.stores,
             configuration: self.configuration,
             logger: self.logger
         )

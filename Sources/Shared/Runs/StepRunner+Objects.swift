@@ -11,11 +11,15 @@ extension StepRunner {
             throw RunContext.Obstacle.otherDefinition(run: record.run, target: record.target)
         }
         let cut = ObjectCut(target, digits: record.prefixDigits ?? 0)
+        let marks = Ledger.Marks(target: record.target, location: record.table)
         var next = Next.step(lease.step)
         while case .step(let current) = next {
             self.logger.log(.debug, "step", [.run: "\(lease.run)", .step: "\(current.rawValue)"])
             switch current {
-            case .plan: next = try await self.plan(lease, record, cut)
+            case .plan:
+                // Its looks are not written down, so that what an earlier run has marked may have been referenced since.
+                if target.quarantine == nil { try await self.ledger.dropMarks(marks, connection) }
+                next = try await self.plan(lease, record, cut, connection)
             case .verify: next = try await self.verify(lease, cut, connection)
             case .vacuum, .reconcile: return try await self.reconcile(lease, connection)
             }
@@ -29,10 +33,17 @@ extension StepRunner {
     /// Appends batches until all are there or enough are ahead.
     ///
     /// The cursor is the number of those that were appended.
-    private func plan(_ lease: StepLease, _ record: RunRecord, _ cut: ObjectCut) async throws -> Next {
+    private func plan(
+        _ lease: StepLease,
+        _ record: RunRecord,
+        _ cut: ObjectCut,
+        _ connection: PostgresConnection
+    ) async throws -> Next {
         let fields = try await self.queue.fields(of: lease.run)
         let generation = fields["generation"].flatMap { Int($0) } ?? 1
         var cursor = fields["cursor"] ?? ""
+        // Who is still at a batch of an older plan must not count what a batch of this one counts.
+        try await self.ledger.disown(lease.run, before: generation, connection)
         while true {
             let from = Int(cursor) ?? 0
             let to = min(from + Self.chunk, cut.count)
@@ -89,5 +100,53 @@ extension StepRunner {
         }
         guard try await self.queue.advance(lease, changes) else { throw LeaseLost() }
         return .step(StepLease.Step(rawValue: changes["step"] ?? "") ?? .reconcile)
+    }
+
+    // MARK: The end
+
+    /// Counts what calls did whose answer nobody has seen; nothing for a run of rows, or one that is over.
+    ///
+    /// A run that is to end anyway ends also where the storage cannot be asked: its count is short then, and the log says so.
+    ///
+    /// - Returns: when to go on with it; nil when all is counted.
+    func settleLists(_ run: String, isEnding: Bool, _ connection: PostgresConnection) async throws -> Duration? {
+        guard let record = try await self.ledger.run(run, connection), record.strategy == .prefix,
+            record.finishedAt == nil, try await self.ledger.hasUnconfirmedLists(run, connection)
+        else { return nil }
+        do {
+            let context = try await ObjectContext.load(
+                run,
+                catalog: self.catalog,
+                stores: self.stores,
+                ledger: self.ledger,
+                connection
+            )
+            let settlement = ListSettlement(
+                context: context,
+                ledger: self.ledger,
+                limits: self.configuration.batches.timeLimits,
+                logger: self.logger
+            )
+            return try await settlement.settle(connection)
+        } catch  where Self.isLasting(error) {
+            if isEnding {
+                self.logger.log(
+                    .error,
+                    "calls were not settled; the run may have deleted more objects than it says",
+                    [.run: "\(run)", .error: "\(error)"]
+                )
+                return nil
+            }
+            // An answer of no use, too, would come again and again.
+            if var error = error as? StorageError {
+                error.kind = .refused
+                throw error
+            }
+            throw error
+        }
+    }
+
+    private static func isLasting(_ error: any Error) -> Bool {
+        error is StorageError ? Fault(error) != .storageAway : [.run, .otherDefinition].contains(Fault(error))
     }
 }

@@ -94,4 +94,15 @@ extension StepRunner {
         else { return nil }
         return (units, .microseconds(time))
     }
+
+    /// The size of batches before anything was measured, as the run's creation chose it.
+    func firstSize(_ context: RunContext, _ connection: PostgresConnection) async throws -> BatchSizing {
+        let estimate = try await Estimate.read(context.resolved, terms: context.record.terms, connection)
+        return BatchSizing(
+            first: context.record.strategy,
+            estimate: estimate,
+            duration: self.configuration.batches.duration,
+            fixedRows: context.record.batchRows
+        )
+    }
 }

@@ -8,6 +8,27 @@ struct CivilDay: Sendable, Equatable {
 
     init(number: Int) { self.number = number }
 
+    /// A date, after Howard Hinnant's `days_from_civil`; see `parts`.
+    init(year: Int, month: Int, day: Int) {
+        let shifted = month > 2 ? year : year - 1
+        let era = (shifted >= 0 ? shifted : shifted - 399) / 400
+        let yearOfEra = shifted - era * 400
+        let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
+        self.number = era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
+    }
+
+    /// The first whole second since 1970 that is not before a moment as `RunRecord.format` writes it; nil for other texts.
+    ///
+    /// A column of whole seconds is older than the moment when it is less than this.
+    static func epochSeconds(_ text: String) -> Int? {
+        guard let match = text.wholeMatch(of: /(\d{4,6})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d+))?/) else { return nil }
+        let numbers = [match.1, match.2, match.3, match.4, match.5, match.6].compactMap { Int($0) }
+        guard numbers.count == 6 else { return nil }
+        let day = CivilDay(year: numbers[0], month: numbers[1], day: numbers[2]).number
+        let isWhole = match.7?.allSatisfy { $0 == "0" } ?? true
+        return day * 86_400 + numbers[3] * 3_600 + numbers[4] * 60 + numbers[5] + (isWhole ? 0 : 1)
+    }
+
     /// 0 is Sunday.
     var weekday: Int { ((self.number + 4) % 7 + 7) % 7 }
 

@@ -85,7 +85,7 @@ private struct ScheduleResolver {
         )
         guard let cron else {
             var reason = "no cron"
-            if case .variable(let name, _) = self.policy.cron { reason = "\(name) is not set" }
+            if let name = self.policy.cron.variableName { reason = "\(name) is not set" }
             return ScheduleEntry(schedule: schedule, target: target, timing: nil, knobs: knobs, reason: reason)
         }
         if let named = cron.zone, let zone, named != zone {
@@ -121,7 +121,7 @@ private struct ScheduleResolver {
         let text: String
         switch knob {
         case .literal(let literal): (name, text) = (self.place, literal)
-        case .variable(let variable, let otherwise):
+        case .variable(let variable, let otherwise, _):
             guard let value = try self.environment.value(variable) ?? otherwise else { return nil }
             (name, text) = (variable, value)
         }

@@ -41,8 +41,6 @@ package final class HTTPTransport: Sendable {
     package struct Response: Sendable {
         package var status: Int
         package var date: String?
-        package var contentLength: Int?
-        package var lastModified: String?
         package var body: [UInt8]
     }
 
@@ -64,8 +62,6 @@ package final class HTTPTransport: Sendable {
             return Response(
                 status: Int(response.status.code),
                 date: response.headers.first(name: "date"),
-                contentLength: response.headers.first(name: "content-length").flatMap { Int($0) },
-                lastModified: response.headers.first(name: "last-modified"),
                 body: Array(body.readableBytesView)
             )
         } catch {

@@ -68,13 +68,23 @@ package struct ObjectStore: Sendable {
     /// One page of the keys that start with `prefix`.
     ///
     /// - `token`: `next` of the page before.
+    /// - `start`: where a first page begins: behind this, which need not be a key; nil begins with the first key.
     /// - Throws: `StorageError`, `CancellationError`.
-    package func page(prefix: String, after token: String? = nil, limit: Int = Self.most) async throws -> Page {
+    package func page(
+        prefix: String,
+        after token: String? = nil,
+        behind start: String? = nil,
+        limit: Int = Self.most
+    ) async throws -> Page {
         var query = [
             (name: "list-type", value: "2"), (name: "encoding-type", value: "url"),
             (name: "prefix", value: self.configuration.prefix + prefix), (name: "max-keys", value: String(limit)),
         ]
-        if let token { query.append((name: "continuation-token", value: token)) }
+        if let token {
+            query.append((name: "continuation-token", value: token))
+        } else if let start, !start.isEmpty {
+            query.append((name: "start-after", value: self.configuration.prefix + start))
+        }
         return try await self.repeating("ListObjectsV2") { call in
             let answer = try await call.send("GET", query: query)
             let listing = try answer.document(StorageDocument.Listing.self, root: "ListBucketResult")
@@ -100,24 +110,52 @@ package struct ObjectStore: Sendable {
 
     /// One object; nil when there is none.
     ///
+    /// By a listing, since a HEAD request does not tell a missing key from a missing bucket: its answer has no body.
+    ///
     /// - Throws: `StorageError`, `CancellationError`.
     package func object(_ key: String) async throws -> Object? {
-        try await self.repeating("HeadObject") { call in
-            let answer = try await call.send("HEAD", key: key, accepting: 404)
-            if answer.status == 404 { return nil }
-            guard let date = answer.lastModified else { throw answer.malformed("it has no Last-Modified") }
-            return Object(key: key, size: answer.contentLength ?? 0, lastModified: date)
-        }
+        var token: String?
+        repeat {
+            let page = try await self.page(prefix: key, after: token, limit: 1)
+            // Of the keys that begin so, it is the first.
+            if let first = page.objects.first { return first.key == key ? first : nil }
+            token = page.next
+        } while token != nil
+        return nil
+    }
+
+    /// Those of some keys whose objects are there.
+    ///
+    /// One listing from the first to the last: the keys of one call are neighbours, or nearly.
+    ///
+    /// - Throws: `StorageError`, `CancellationError`.
+    package func present(among keys: Set<String>) async throws -> Set<String> {
+        let sorted = keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        guard let first = sorted.first, let last = sorted.last else { return [] }
+        var present: Set<String> = []
+        var token: String?
+        repeat {
+            let page = try await self.page(prefix: "", after: token, behind: String(first.dropLast()))
+            present.formUnion(page.objects.map(\.key))
+            let isBeyond = page.objects.last.map { !$0.key.utf8.lexicographicallyPrecedes(last.utf8) } ?? false
+            token = isBeyond ? nil : page.next
+        } while token != nil
+        return present.intersection(keys)
     }
 
     /// Whether the bucket is there and may be used; returns the storage's clock.
     ///
     /// - Throws: `StorageError`, `CancellationError`.
     package func checkBucket() async throws -> Date {
-        try await self.repeating("HeadBucket") { call in
-            let answer = try await call.send("HEAD")
-            guard let now = answer.date else { throw answer.malformed("it has no Date") }
-            return now
+        do {
+            return try await self.repeating("HeadBucket") { call in
+                let answer = try await call.send("HEAD")
+                guard let now = answer.date else { throw answer.malformed("it has no Date") }
+                return now
+            }
+        } catch var error as StorageError where error.code == StorageError.notFound {
+            (error.code, error.message) = ("NoSuchBucket", "there is no such bucket")
+            throw error
         }
     }
 
@@ -204,11 +242,12 @@ package struct ObjectStore: Sendable {
     ///
     /// - Throws: `StorageError`, `CancellationError`.
     package func abort(_ upload: Upload) async throws {
-        // Repeating is harmless: an upload's id is never used again.
-        try await self.repeating("AbortMultipartUpload") { call in
-            let query = [(name: "uploadId", value: upload.id)]
-            _ = try await call.send("DELETE", key: upload.key, query: query, accepting: 404)
-        }
+        do {
+            // Repeating is harmless: an upload's id is never used again.
+            try await self.repeating("AbortMultipartUpload") { call in
+                _ = try await call.send("DELETE", key: upload.key, query: [(name: "uploadId", value: upload.id)])
+            }
+        } catch let error as StorageError where ["NoSuchUpload", StorageError.notFound].contains(error.code) {}
     }
 
     /// A key without the store's prefix.
@@ -219,13 +258,13 @@ package struct ObjectStore: Sendable {
         return String(key.dropFirst(self.configuration.prefix.count))
     }
 
-    /// Calls again, after a growing pause, while the storage is away and tries are left.
+    /// Calls again, after a growing pause, while the storage is away, or its answer is of no use, and tries are left.
     private func repeating<Value>(_ name: String, _ body: (StorageCall) async throws -> Value) async throws -> Value {
         var tries = 0
         while true {
             do {
                 return try await body(StorageCall(store: self, name: name))
-            } catch let error as StorageError where error.kind == .away {
+            } catch let error as StorageError where error.kind != .refused {
                 tries += 1
                 guard tries < self.limits.attempts else { throw error }
                 try await Task.sleep(for: self.limits.pause(after: tries))

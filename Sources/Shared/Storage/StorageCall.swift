@@ -11,14 +11,12 @@ struct StorageCall: Sendable {
     private var request: String { "\(self.name) of bucket \(self.configuration.bucket)" }
 
     /// - `key`: without the store's prefix; nil is the bucket itself.
-    /// - `accepting`: a status that is an answer, too.
     /// - Throws: `StorageError`, `CancellationError`.
     func send(
         _ method: String,
         key: String? = nil,
         query: [(name: String, value: String)] = [],
-        body: [UInt8] = [],
-        accepting accepted: Int? = nil
+        body: [UInt8] = []
     ) async throws -> Answer {
         let path = self.configuration.path(key.map { self.configuration.prefix + $0 } ?? "")
         let host = self.configuration.host
@@ -56,7 +54,7 @@ struct StorageCall: Sendable {
             throw StorageError(.away, code: "NoConnection", message: "\(error)", request: self.request)
         }
         let answer = Answer(response: response, request: self.request)
-        guard (200..<300).contains(response.status) || response.status == accepted else { throw answer.failure }
+        guard (200..<300).contains(response.status) else { throw answer.failure }
         return answer
     }
 
@@ -65,10 +63,7 @@ struct StorageCall: Sendable {
         fileprivate let response: HTTPTransport.Response
         fileprivate let request: String
 
-        var status: Int { self.response.status }
-        var contentLength: Int? { self.response.contentLength }
         var date: Date? { self.response.date.flatMap(StorageTime.header) }
-        var lastModified: Date? { self.response.lastModified.flatMap(StorageTime.header) }
 
         /// The document in the body.
         ///
@@ -82,7 +77,7 @@ struct StorageCall: Sendable {
 
         func malformed(_ problem: String) -> StorageError {
             StorageError(
-                .away,
+                .unusable,
                 code: "MalformedAnswer",
                 message: "the answer cannot be used: \(problem)",
                 request: self.request
@@ -108,6 +103,6 @@ struct StorageCall: Sendable {
             }
         }
 
-        private static let codes = [301: "PermanentRedirect", 403: "AccessDenied", 404: "NotFound"]
+        private static let codes = [301: "PermanentRedirect", 403: "AccessDenied", 404: StorageError.notFound]
     }
 }

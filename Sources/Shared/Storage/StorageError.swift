@@ -18,6 +18,8 @@ package struct StorageError: Error, Sendable, Hashable, CustomStringConvertible 
     package enum Kind: Sendable, Hashable {
         /// It cannot be reached, is overloaded, or its answer was cut off: the same again will do.
         case away
+        /// It answers something else than was asked for, as a gateway in front of it may: the same again does only if that ends.
+        case unusable
         /// It understood and refuses: a privilege, credentials, a bucket. Somebody has to mend it.
         case refused
     }
@@ -45,4 +47,7 @@ extension StorageError {
     ]
 
     package static let unmentioned = "NoAnswer"
+
+    /// A 404 that does not say of what.
+    static let notFound = "NotFound"
 }

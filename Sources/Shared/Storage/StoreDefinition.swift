@@ -99,7 +99,7 @@ extension StoreDefinition {
         switch self.fields[field] {
         case nil: return nil
         case .literal(let text)?: return Value(text: text, source: self.source(field))
-        case .variable(let name, let otherwise)?:
+        case .variable(let name, let otherwise, _)?:
             return (try environment.value(name) ?? otherwise).map { Value(text: $0, source: name) }
         }
     }
@@ -108,7 +108,7 @@ extension StoreDefinition {
 
     /// What an operator sets for a field.
     private func source(_ field: Field) -> String {
-        if case .variable(let name, _)? = self.fields[field] { return name }
+        if let name = self.fields[field]?.variableName { return name }
         return "stores.\(self.name).\(field.rawValue)"
     }
 

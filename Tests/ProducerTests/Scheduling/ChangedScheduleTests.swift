@@ -65,6 +65,28 @@ import Testing
         }
     }
 
+    /// Its last look was in the future.
+    @Test func `a definition that was seen by a clock ahead is given up a minute later`() async throws {
+        try await self.withSchedule { bed in
+            var old = try bed.replica(["CRON": "0 * * * *"])
+            try await old.look()
+            try await bed.setClock("2032-01-01 00:30:00Z")
+            var new = try bed.replica(["CRON": "30 * * * *"])
+            try await new.look()
+            try await bed.setClock("2031-05-21 12:05:00Z")
+            try await old.look()
+            try await bed.setClock("2031-05-21 12:05:50Z")
+            try await old.look()
+            #expect(old.log.count("schedule has changed") == 0)
+            try await bed.setClock("2031-05-21 12:06:30Z")
+            try await old.look()
+            #expect(old.log.count("schedule has changed") == 1)
+            try await bed.setClock("2031-05-21 13:00:00Z")
+            try await old.look()
+            #expect(try await bed.slots() == ["13:00"])
+        }
+    }
+
     @Test func `replicas that agree keep their definition seen`() async throws {
         try await self.withSchedule { bed in
             var replica = try bed.replica(["CRON": "0 * * * *"])

@@ -1,6 +1,7 @@
 import Foundation
-import Shared
 import Testing
+
+@testable import Shared
 
 @Suite struct KnobValuesTests {
     private static let both = Target(
@@ -60,6 +61,45 @@ import Testing
         #expect(throws: ConfigurationError(sentence)) {
             try Self.both.resolveKnobs(environment: Environment(variables))
         }
+    }
+
+    @Test(arguments: [
+        ("${DAYS:-7}d", [:], TargetSwitch.on(KnobValues(maxAge: .seconds(7 * 86_400)))),
+        ("${DAYS:-7}d", ["DAYS": "30"], .on(KnobValues(maxAge: .seconds(30 * 86_400)))),
+        ("${DAYS}d", ["DAYS": "1"], .on(KnobValues(maxAge: .seconds(86_400)))),
+        ("${HOURS}h", ["HOURS": "36"], .on(KnobValues(maxAge: .seconds(36 * 3_600)))),
+        ("${DAYS}d", [:], .off(reason: "DAYS is not set")),
+    ])
+    func `a unit may stand behind the variable`(
+        _ text: String,
+        _ variables: [String: String],
+        _ expected: TargetSwitch
+    ) throws {
+        var target = Self.literal
+        target.rule.maxAge?.age = try KnobText.ageKnob(text)
+        #expect(try target.resolveKnobs(environment: Environment(variables)) == expected)
+    }
+
+    @Test(arguments: [
+        ("", "is not a whole number"), ("7d", "is not a whole number"), ("1.5", "is not a whole number"),
+        ("0", "is not greater than zero"), ("-7", "is not greater than zero"),
+    ])
+    func `a number with a unit that is none names its variable`(_ value: String, _ problem: String) throws {
+        var target = Self.literal
+        target.rule.maxAge?.age = try KnobText.ageKnob("${DAYS:-7}d")
+        #expect(throws: ConfigurationError("DAYS: \"\(value)\" \(problem); accepted: a whole number of at least 1")) {
+            try target.resolveKnobs(environment: Environment(["DAYS": value]))
+        }
+    }
+
+    @Test(arguments: ["${DAYS:-7}days", "${DAYS:-x}d", "${DAYS:-0}d", "${DAYS}D", "${DAYS:-7} d"])
+    func `a unit that is none is refused`(_ text: String) {
+        #expect(throws: RejectedValue.self) { try KnobText.ageKnob(text) }
+    }
+
+    @Test func `a unit shows in words`() throws {
+        #expect(try KnobText.ageKnob("${DAYS:-7}d").words == "7d")
+        #expect(try KnobText.ageKnob("${DAYS}d").words == "DAYS days")
     }
 
     @Test func `a literal needs no environment`() throws {

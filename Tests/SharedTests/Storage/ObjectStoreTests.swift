@@ -138,7 +138,37 @@ import Testing
         #expect("\(listing)".hasPrefix("object storage, ListObjectsV2 of bucket nothing-here: NoSuchBucket: "))
         #expect(!"\(listing)".contains("secret"))
         let head = try await #require(throws: StorageError.self) { try await store.checkBucket() }
-        #expect(head.kind == .refused)
+        #expect(head.kind == .refused && head.code == "NoSuchBucket")
+        let object = try await #require(throws: StorageError.self) { try await store.object("k") }
+        #expect(object.kind == .refused && object.code == "NoSuchBucket")
+        let upload = ObjectStore.Upload(key: "k", id: "u", initiated: .now)
+        let abort = try await #require(throws: StorageError.self) { try await store.abort(upload) }
+        #expect(abort.kind == .refused && abort.code == "NoSuchBucket")
+    }
+
+    @Test func `an answer that is none is of no use`() async throws {
+        let bucket = try await TestBucket.create()
+        try await bucket.inflict(.gateway, on: "list", times: 100)
+        let error = try await #require(throws: StorageError.self) { try await Self.store(bucket).page(prefix: "") }
+        #expect(error.kind == .unusable && error.code == "MalformedAnswer", "\(error)")
+        #expect(try await bucket.state().calls["list"] == Self.limits.attempts)
+    }
+
+    @Test(arguments: ["", "site-a/"]) func `which of some keys are there`(_ prefix: String) async throws {
+        let bucket = try await TestBucket.create()
+        let there = (0..<2_300).map { "k\(10_000 + $0)" }
+        try await bucket.seed((there + ["a", "k1000", "z"]).map { TestBucket.Seed(prefix + $0) })
+        let store = Self.store(bucket, prefix: prefix)
+        #expect(try await store.present(among: []) == [])
+        #expect(try await store.present(among: ["a"]) == ["a"])
+        #expect(try await store.present(among: ["b", "k1000", "k10000x", there[2_299]]) == ["k1000", there[2_299]])
+        #expect(try await store.present(among: [there[0], there[1], "k10001x"]) == Set(there[...1]))
+        #expect(try await store.present(among: Set(there)) == Set(there))
+        #expect(try await store.present(among: ["zz"]) == [])
+        // One page for what is close together.
+        let calls = try await bucket.state().calls["list"] ?? 0
+        #expect(try await store.present(among: Set(there[..<900])).count == 900)
+        #expect(try await bucket.state().calls["list"] == calls + 1)
     }
 
     @Test func `a storage that is not there is away`() async throws {

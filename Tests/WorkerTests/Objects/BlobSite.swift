@@ -13,6 +13,7 @@ struct BlobSite: Sendable {
         quarantine: String? = nil,
         prefix: String = "",
         in bucket: TestBucket? = nil,
+        timeout: String = "30s",
         settings: String = "",
         keys: String = "[0-9a-f]{64}",
         _ body: (BlobSite) async throws -> Result
@@ -33,7 +34,8 @@ struct BlobSite: Sendable {
             """
         return try await withTestBed(
             targets: targets,
-            settings: bucket.settings(prefix: prefix) + "\nbatches: {backoff: 5ms, max_backoff: 20ms}\n" + settings,
+            settings: bucket.settings(prefix: prefix, timeout: timeout)
+                + "\nbatches: {backoff: 5ms, max_backoff: 20ms}\n" + settings,
             variables: TestBucket.variables
         ) { bed in
             try await bed.run(

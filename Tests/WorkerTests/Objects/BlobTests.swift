@@ -158,6 +158,36 @@ import Testing
         }
     }
 
+    @Test func `a bucket that is gone pauses the run with a sentence`() async throws {
+        try await BlobSite.with { site in
+            try await site.bucket.seed([.init(BlobSite.key(0), age: BlobSite.old)])
+            let record = try await site.bed.start("Blobs")
+            try await site.bucket.drop()
+            try await site.bed.work()
+            let fields = try await site.bed.queue.fields(of: record.run)
+            #expect(fields["state"] == "paused", "\(fields)")
+            #expect(
+                fields["error"]?.hasPrefix("object storage, List") == true
+                    && fields["error"]?.contains("NoSuchBucket") == true
+            )
+        }
+    }
+
+    /// A gateway in front of the storage that answers everything with a page of its own.
+    @Test(arguments: ["list", "delete"]) func `answers of no use use attempts`(_ operation: String) async throws {
+        try await BlobSite.with { site in
+            let keys = (0..<5).map(BlobSite.key)
+            try await site.bucket.seed(keys.map { .init($0, age: BlobSite.old) })
+            let record = try await site.bed.start("Blobs")
+            try await site.bucket.inflict(.gateway, on: operation, times: 1_000)
+            try await site.bed.work()
+            let outcome = try await site.bed.outcome(of: record.run)
+            #expect(outcome.count("dead") > 0, "\(outcome.fields)")
+            let letter = try #require(try await site.bed.queue.deadLetters(of: record.run).first)
+            #expect(letter.error.contains("MalformedAnswer") && letter.attempts == 8)
+        }
+    }
+
     @Test func `a role that does not see every reference deletes nothing`() async throws {
         try await BlobSite.with { site in
             let keys = (0..<5).map(BlobSite.key)

@@ -33,6 +33,52 @@ extension OracleCase {
             session: Self.foreign
         ),
         OracleCase(
+            name: "integers are seconds since 1970",
+            setup: Events.setup(then: [
+                "ALTER TABLE events ALTER created_at TYPE bigint USING extract(epoch FROM created_at AT TIME ZONE 'UTC')"
+            ]),
+            afterCreation: [
+                """
+                UPDATE events SET created_at = floor(extract(epoch FROM CUTOFFZ)) + seq % 4 - 1 WHERE seq BETWEEN 1 AND 9
+                """,
+                "UPDATE events SET created_at = NULL WHERE seq = 10",
+            ],
+            target: Events.named + [Events.age, Events.newest(2)],
+            oracle: Events.oracle(keep: 2, and: "created_at < extract(epoch FROM CUTOFFZ)"),
+            session: Self.foreign
+        ),
+        OracleCase(
+            name: "a small integer column, and when rows expire",
+            setup: Events.setup(then: [
+                "ALTER TABLE events ALTER created_at TYPE integer USING extract(epoch FROM created_at AT TIME ZONE 'UTC')",
+                "ALTER TABLE events ALTER expires_at TYPE bigint USING extract(epoch FROM expires_at)",
+            ]),
+            target: Events.named + [Events.age, "expires_at: expires_at"],
+            oracle: """
+                DELETE FROM oracle WHERE created_at < extract(epoch FROM CUTOFFZ)
+                AND expires_at < extract(epoch FROM CREATEDZ)
+                """,
+            strategies: [.block, .window, .idRange, nil]
+        ),
+        OracleCase(
+            name: "a condition with the run's schema and creation",
+            setup: Events.setup(then: [
+                "CREATE TABLE kept AS SELECT id FROM events WHERE seq = 3",
+                "UPDATE events SET payload = current_schema() WHERE kind = 'b'",
+            ]),
+            target: Events.named + [
+                """
+                where: "expires_at < {now} - interval '1 hour' AND (payload = {schema_name} OR ARRAY[left(payload, 1)] = '{x}') \
+                AND id NOT IN (SELECT id FROM {schema}.kept)"
+                """,
+            ],
+            oracle: """
+                DELETE FROM oracle WHERE expires_at < CREATEDZ - interval '1 hour'
+                AND (kind = 'b' OR left(payload, 1) = 'x') AND id NOT IN (SELECT id FROM kept)
+                """,
+            strategies: [.block, .idRange, nil]
+        ),
+        OracleCase(
             name: "dates are midnights in UTC under a foreign time zone and date style",
             setup: Events.setup(time: "date"),
             target: Events.named + [Events.age, Events.newest(2)],

@@ -90,6 +90,26 @@ local function begin_life(run)
   redis.call('HSET', run_key(run), 'since', priority and last_id(prefix .. 'stream:' .. priority) or '')
 end
 
+-- Appends an event; see EventLog. The log is capped, so this is done while Redis is full, too, and nobody fails for want of
+-- an event. Returns its id, or an error.
+local function emit(topic, subject, target, schema, status, description, progress, counts, err)
+  return redis.pcall('XADD', prefix .. 'events', 'MAXLEN', '~', redis.call('GET', prefix .. 'events:most') or '10000', '*',
+    'topic', topic, 'subject', subject, 'target', target or '', 'schema', schema or '', 'status', status,
+    'description', description, 'progress', progress, 'counts', counts, 'error', err or '')
+end
+
+-- Tells what a run has come to, right after its state has changed.
+local function tell(run, what)
+  local v = redis.call('HMGET', run_key(run), 'target', 'schema', 'state', 'error', 'rows', 'total', 'done', 'dead', 'estimated')
+  for i = 5, 9 do v[i] = tonumber(v[i] or '') or 0 end
+  local progress = v[6] > 0 and math.min(99, math.floor(v[7] * 100 / v[6])) or 0
+  if v[3] == 'finished' then progress = 100 end
+  local description = v[3] .. (v[5] > 0 and string.format(', %.0f deleted', v[5]) or '')
+  emit('run.' .. what, run, v[1], v[2], v[3], description, progress,
+    string.format('{"deleted":%.0f,"estimated":%.0f,"batches":%.0f,"done":%.0f,"dead":%.0f}', v[5], v[9], v[6], v[7], v[8]),
+    v[4])
+end
+
 -- Lets a run end early, failed or cancelled: from now on its batches are dropped where they turn up, its steps end, and
 -- once none of its leases is open its last step is handed out. Returns 1, or 0 when it is unknown, over or ending already.
 local function end_run(run, state, why)
@@ -142,6 +162,7 @@ local function pause_if_blind(run)
     if redis.call('SISMEMBER', prefix .. 'blind:' .. run, worker) == 0 then return 0 end
   end
   redis.call('HSET', run_key(run), 'state', 'paused', 'resume', v[1], 'error', v[3] or '')
+  tell(run, 'paused')
   return 1
 end
 

@@ -13,4 +13,6 @@ for i = 3, #ARGV, 2 do redis.call('HSET', run_key(run), ARGV[i], ARGV[i + 1]) en
 begin_life(run)
 redis.call('ZADD', prefix .. 'active', ARGV[2], run)
 redis.call('ZADD', prefix .. 'runs', ARGV[2], run)
+-- A later generation is a run that Redis had lost.
+tell(run, redis.call('HGET', run_key(run), 'generation') == '1' and 'created' or 'resumed')
 return 1

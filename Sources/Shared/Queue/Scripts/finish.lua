@@ -14,6 +14,7 @@ redis.call('HSET', key, 'state', ARGV[3], 'rows', ARGV[4], 'cascaded', ARGV[5], 
   'cancelled', cancelled, 'dead', dead, 'total', ARGV[6] + dead + cancelled)
 redis.call('HDEL', key, 'cursor', 'step_owner', 'units', 'microseconds', 'pass', 'found', 'owed', 'idle_passes', 'stuck',
   'ending', 'ending_error', 'resume', 'blind_ms', 'blind_error', 'deadline_ms', 'done_children', 'failed_first', 'row_splits')
+tell(run, ARGV[3])
 redis.call('EXPIRE', key, ARGV[9])
 redis.call('ZREM', prefix .. 'active', run)
 redis.call('UNLINK', prefix .. 'parked:' .. run, prefix .. 'blind:' .. run, starts_key(run))

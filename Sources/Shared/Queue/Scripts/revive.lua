@@ -14,6 +14,7 @@ if is_over(v[1]) then
   redis.call('HINCRBY', key, 'step_token', 1)
   redis.call('PERSIST', key)
   redis.call('ZADD', prefix .. 'active', redis.call('ZSCORE', prefix .. 'runs', run) or now_ms(), run)
+  tell(run, 'resumed')
 elseif v[2] ~= 'plan' then
   -- What comes after the last batch has to wait again.
   redis.call('HSET', key, 'step', 'drain', 'step_until', 0)

@@ -1,7 +1,8 @@
 -- setup: creates the streams' consumer group, at 0 so that nothing enqueued before is missed. Idempotent.
 -- A group that was lost took its leases with it: every entry is delivered again, so the runs' counters follow what is in
 -- the stream. What is not there any more no longer counts; verification finds its rows.
--- KEYS: 1 prefix. ARGV: none. Returns the number of groups created.
+-- KEYS: 1 prefix. ARGV: 1 how many events are kept. Returns the number of groups created.
+redis.call('SET', prefix .. 'events:most', ARGV[1])
 local created = 0
 for _, stream in ipairs(streams) do
   local reply = redis.pcall('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')

@@ -1,0 +1,86 @@
+import Logging
+import PostgresClient
+
+/// The end of a run.
+extension StepRunner {
+    /// After which a vacuum's connection is taken for dead.
+    private static let longestVacuum = Duration.seconds(7 * 86_400)
+
+    /// Vacuums what the run has emptied, unless somebody has the table locked: waiting for that has no limit.
+    ///
+    /// A database that refuses does not make the run fail: every row is gone.
+    func vacuum(
+        _ lease: StepLease,
+        _ context: RunContext,
+        _ connection: PostgresConnection
+    ) async throws -> Next {
+        let rows = try await self.queue.fields(of: lease.run)["rows"].flatMap { Int($0) } ?? 0
+        if rows > 0 {
+            do {
+                let result = try await connection.query(
+                    "VACUUM (ANALYZE, TRUNCATE off, SKIP_LOCKED) \(context.resolved.facts.name)",
+                    deadline: Self.longestVacuum
+                )
+                for notice in result.notices {
+                    self.logger.log(.warning, "vacuum", [.run: "\(lease.run)", .error: "\(notice)"])
+                }
+            } catch let error as PostgresError where !error.isConnectionProblem {
+                self.logger.log(.warning, "vacuum was refused", [.run: "\(lease.run)", .error: "\(error)"])
+            }
+        }
+        guard try await self.queue.advance(lease, ["step": StepLease.Step.reconcile.rawValue]) else {
+            throw LeaseLost()
+        }
+        return .step(.reconcile)
+    }
+
+    /// Ends the run with the ledger's figures: in the ledger first, then in the queue.
+    func reconcile(_ lease: StepLease, _ connection: PostgresConnection) async throws {
+        let fields = try await self.queue.fields(of: lease.run)
+        if let pause = try await self.settleLists(lease.run, isEnding: fields["ending"] != nil, connection) {
+            return try await self.leave(lease, .rest(for: pause))
+        }
+        let letters = try await self.queue.deadLetters(of: lease.run).count
+        let late = try await self.ledger.lateReferences(lease.run, connection)
+        let (state, error) = Self.end(fields, deadLetters: letters, late: late)
+        if fields["ending"] != nil { try await self.queue.dropDelayed(lease) }
+        guard let sum = try await self.ledger.finish(lease.run, state: state, error: error, connection),
+            let record = try await self.ledger.run(lease.run, connection)
+        else { throw RunContext.Obstacle.unknownRun(lease.run) }
+        let retention = self.configuration.ledger.retention
+        let isOver = try await self.queue.finish(
+            lease,
+            state: record.state ?? state,
+            sum: sum,
+            error: record.error,
+            retention: retention
+        )
+        guard isOver else { throw LeaseLost() }
+        self.logger.log(
+            .info,
+            "run over",
+            [.run: "\(lease.run)", .state: "\(state.rawValue)", .rows: "\(sum.rows)"]
+        )
+        try await self.ledger.prune(retention: retention, connection)
+    }
+
+    /// How a run ends, by what the queue knows of it.
+    ///
+    /// - `late`: objects that were deleted while a reference to them appeared.
+    private static func end(
+        _ fields: [String: String],
+        deadLetters: Int,
+        late: Int
+    ) -> (state: RunState, error: String?) {
+        if let ending = fields["ending"].flatMap(RunState.init(rawValue:)) {
+            return (ending, fields["ending_error"].flatMap { $0.isEmpty ? nil : $0 })
+        }
+        let errors = [
+            deadLetters > 0 ? "\(deadLetters) batches were given up on; producer dead list shows them" : nil,
+            fields["stuck"],
+            late > 0
+                ? "\(late) objects were deleted while references to them appeared; the workers' logs name them" : nil,
+        ].compactMap { $0 }
+        return errors.isEmpty ? (.finished, nil) : (.failed, errors.joined(separator: "; "))
+    }
+}

@@ -1,0 +1,116 @@
+import Logging
+import PostgresClient
+import Shared
+
+/// One list and its calls.
+extension ObjectBatch {
+    /// The longest between a look at the references and the call.
+    private static let longestGap = Duration.seconds(1)
+
+    /// So many keys, all refused: it is not about the keys.
+    private static let manyRefused = 10
+
+    mutating func delete(_ objects: [ObjectStore.Object]) async throws {
+        guard try await self.ledger.write(objects, of: self.claim, limits: self.limits, self.connection) else {
+            throw Superseded()
+        }
+        let list = self.claim.nextList
+        self.claim.nextList += 1
+        var call = DeletionCall(objects)
+        var failure: (any Error)?
+        do { try await self.carryOut(&call) } catch { failure = error }
+        // While the answer to a call is missing, so is the count.
+        if failure == nil || !call.isUncertain {
+            try await self.confirm(call, list)
+        }
+        if let failure { throw failure }
+        let refused = call.failures.filter { !StorageError.isTransient($0.code) }
+        guard let last = refused.last else { return }
+        let error = StorageError(
+            .refused,
+            code: last.code,
+            message: last.message,
+            request: "DeleteObjects of bucket \(self.context.store.configuration.bucket), key \(last.key)"
+        )
+        if refused.count == objects.count && refused.count >= Self.manyRefused { throw error }
+        self.refused += refused.map(\.key)
+        self.refusal = BatchError("\(error)")
+    }
+
+    /// Calls until every key is gone, refused or referenced; looks at the references before each call.
+    private func carryOut(_ call: inout DeletionCall) async throws {
+        let store = self.context.store
+        var tries = 0
+        while true {
+            let referenced = try await self.referenced(among: call.left)
+            let looked = ContinuousClock.now
+            try await self.keep(referenced, &call)
+            if call.left.isEmpty { return }
+            // Whoever was taken over deletes nothing any more, or it would be counted nowhere.
+            guard try await self.ledger.holds(self.claim, self.connection) else { throw Superseded() }
+            // A process that was frozen in between looks again.
+            if looked.duration(to: .now) > Self.longestGap { continue }
+            var problem: StorageError?
+            // Until the answer is here, also when this task is cancelled meanwhile.
+            call.isUncertain = true
+            do {
+                call.note(try await store.delete(call.left))
+                problem = call.failures.first { StorageError.isTransient($0.code) }.map { failure in
+                    StorageError(.away, code: failure.code, message: failure.message, request: "DeleteObjects")
+                }
+            } catch let error as StorageError where StorageError.isTransient(error.code) {
+                problem = error
+            }
+            // Any other error leaves open whether it happened. What is there by now may have been uploaded anew, so the batch is
+            // given back and begins with a new listing.
+            try await self.lookForLate(&call)
+            guard let problem else { return }
+            tries += 1
+            guard tries < store.limits.attempts else { throw problem }
+            try await Task.sleep(for: store.limits.pause(after: tries))
+        }
+    }
+
+    /// Leaves keys out of a call that something refers to by now.
+    ///
+    /// If an earlier try may have happened, they may be gone.
+    private func keep(_ referenced: Set<String>, _ call: inout DeletionCall) async throws {
+        for key in referenced {
+            var isGone = false
+            if call.isUncertain { isGone = try await self.context.store.object(key) == nil }
+            call.keep(key, isGone: isGone)
+            if isGone { self.report([key]) }
+        }
+    }
+
+    /// Looks once more, right after a call: whoever put a reference there in between has lost its object.
+    private func lookForLate(_ call: inout DeletionCall) async throws {
+        let lost = try await self.context.lost(among: call.fresh, limits: self.limits, self.connection)
+        call.fresh = []
+        call.late += lost.count
+        if !lost.isEmpty { self.report(lost) }
+    }
+
+    private func report(_ keys: Set<String>) {
+        self.logger.reportLost(keys, run: self.claim.run, batch: self.claim.batch)
+    }
+
+    private func confirm(_ call: DeletionCall, _ list: Int) async throws {
+        let confirmation = Ledger.Confirmation(
+            list: list,
+            deleted: call.deleted.count,
+            bytes: call.bytes,
+            late: call.late
+        )
+        let isCounted = try await self.ledger.confirm(
+            confirmation,
+            of: self.claim,
+            limits: self.limits,
+            self.connection
+        )
+        guard isCounted else { throw Superseded() }
+        if self.context.target.quarantine != nil, !call.deleted.isEmpty {
+            try await self.ledger.dropMarks(Array(call.deleted), self.context.marks, self.connection)
+        }
+    }
+}
