@@ -50,6 +50,8 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "XMLCoder", package: "XMLCoder"),
                 .product(name: "Yams", package: "Yams"),
             ],
@@ -58,6 +60,8 @@ let package = Package(
                 .embedInCode("Catalog/Presets/distr.yaml"),
                 .embedInCode("Ledger/Migrations"),
                 .embedInCode("Queue/Scripts"),
+                .embedInCode("Sessions/Presets"),
+                .embedInCode("Sessions/Scripts"),
             ],
             swiftSettings: strict
         ),

@@ -190,6 +190,42 @@ extension Sandbox {
         return (result.closureResult, outcome)
     }
 
+    /// Runs a program until it has printed enough, and asks it to stop then.
+    ///
+    /// - `started`: called once it runs.
+    func run(
+        _ program: Program,
+        _ arguments: [String],
+        untilOutput isEnough: @Sendable (String) -> Bool,
+        _ started: @Sendable () async throws -> Void = {}
+    ) async throws -> Outcome {
+        let result = try await Subprocess.run(
+            .path(FilePath(try program.path())),
+            arguments: Arguments(arguments),
+            environment: self.environment([:]),
+            input: .none,
+            output: .sequence,
+            error: .string(limit: Self.outputLimit)
+        ) { execution in
+            try await started()
+            var output = ""
+            var isStopped = false
+            for try await part in execution.standardOutput {
+                output += part.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+                if !isStopped, isEnough(output) {
+                    try await Running(identifier: execution.processIdentifier).stop()
+                    isStopped = true
+                }
+            }
+            return output
+        }
+        return Outcome(
+            status: Self.status(result.terminationStatus),
+            output: result.closureResult,
+            errors: result.standardError
+        )
+    }
+
     /// Runs `body` beside workers, stops them, and expects that they end well.
     func withWorkers<Value: Sendable>(
         _ count: Int = 1,

@@ -12,6 +12,9 @@ package enum TestServers {
         try self.value("EBB_TEST_S3_URL", "the object storage that tests use")
     }
 
+    /// The other side of hooks; see `Tests/HookServer/server.py`.
+    package static func hookURL() throws -> String { try self.value("EBB_TEST_HTTP_URL", "the server that hooks call") }
+
     private static func value(_ name: String, _ what: String) throws -> String {
         guard let value = ProcessInfo.processInfo.environment[name], !value.isEmpty else {
             throw UnexpectedState("\(name) is not set: give the URL of \(what); make test sets it")

@@ -11,7 +11,8 @@ struct CatalogParser {
     }
 
     private static let keys = [
-        "schema", "table", "key", "joins", "max_age", "expires_at", "keep_newest", "where", "protect", "strategy",
+        "schema", "table", "key", "joins", "max_age", "expires_at", "keep_newest", "where", "protect", "order",
+        "strategy",
         "defer", "drain_first", ScheduleParser.key,
     ]
     private static let removed = "removed"
@@ -88,6 +89,7 @@ struct CatalogParser {
             joins: joins,
             rule: try RuleParser(columns: columns).rule(fields),
             protect: try Self.protect(fields["protect"], table: table),
+            leafFirst: try Self.leafFirst(fields["order"]),
             strategy: try Self.strategy(fields["strategy"]),
             deferred: try Self.names(fields["defer"], accepted: "the list of constraints to defer"),
             schedule: try ScheduleParser.policy(fields[ScheduleParser.key])
@@ -96,6 +98,11 @@ struct CatalogParser {
         if let node = fields["drain_first"], !target.protect.isEmpty {
             throw node.error(
                 "drain_first would delete children of rows that protect keeps; accepted: one of the two in a target"
+            )
+        }
+        if let node = fields["drain_first"], target.leafFirst != nil {
+            throw node.error(
+                "drain_first would delete children of rows that leaf_first keeps; accepted: one of the two in a target"
             )
         }
         if let node = fields["drain_first"] { target.drainFirst = try DrainParser(parent: target).drains(node) }
@@ -116,6 +123,17 @@ struct CatalogParser {
         }
         guard !names.isEmpty else { throw node.error("the list is empty; accepted: \(Self.acceptedProtect)") }
         return names
+    }
+
+    /// `order: leaf_first(column)`.
+    private static func leafFirst(_ node: ConfigurationNode?) throws(ConfigurationError) -> String? {
+        let accepted = "leaf_first(column), with the column by which a row refers to another of its table"
+        return try node?.parse(accepted: accepted) { (text) throws(RejectedValue) in
+            guard let match = text.wholeMatch(of: /\s*leaf_first\s*\((.+)\)\s*/) else {
+                throw RejectedValue(text, "is not an order", accepted: accepted)
+            }
+            return try NameScanner.name(String(match.1))
+        }
     }
 
     private static func strategy(_ node: ConfigurationNode?) throws(ConfigurationError) -> Strategy? {

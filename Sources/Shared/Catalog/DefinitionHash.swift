@@ -26,6 +26,7 @@ extension Target {
         if !self.deferred.isEmpty { parts += ["defer"] + Self.list(self.deferred) }
         // In any order the same; nothing at all without it, so that what was begun before Ebb knew it goes on.
         if !self.protect.isEmpty { parts += ["protect"] + Self.list(self.protect.sorted()) }
+        if let leafFirst = self.leafFirst { parts += ["leaf_first", leafFirst] }
         return parts
     }
 

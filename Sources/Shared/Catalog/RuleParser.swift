@@ -2,7 +2,8 @@
 struct RuleParser {
     let columns: ColumnParser
 
-    private static let acceptedAge = "\(DurationText.acceptedPositive), or ${NAME} or ${NAME:-value} for a variable, also with a unit behind it"
+    private static let acceptedAge =
+        "\(DurationText.acceptedPositive), or ${NAME} or ${NAME:-value} for a variable, also with a unit behind it"
     private static let acceptedCount = "\(KnobText.acceptedCount), or ${NAME} or ${NAME:-value} for a variable"
     private static let acceptedTime = "a time column of the target's table or of a joined one"
 

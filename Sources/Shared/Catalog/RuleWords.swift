@@ -12,7 +12,9 @@ extension Target {
         if let expiresAt = rule.expiresAt { expired.append("past their \(expiresAt)") }
         if let condition = rule.where { expired.append("where \(condition)") }
         let words = expired.joined(separator: " and ")
-        let unless = self.protect.isEmpty ? "" : ", unless \(self.protect.joined(separator: " or ")) refers to it"
+        let unless =
+            (self.protect.isEmpty ? "" : ", unless \(self.protect.joined(separator: " or ")) refers to it")
+            + (self.leafFirst.map { ", leaf first by \($0)" } ?? "")
         guard let keepNewest = rule.keepNewest else { return words + unless }
         let count = Self.words(keepNewest.count, values?.keep.map { "\($0)" })
         let per = keepNewest.per.map(\.description).joined(separator: ", ")

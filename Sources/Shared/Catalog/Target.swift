@@ -15,6 +15,8 @@ package struct Target: Sendable, Hashable {
     package var rule: Rule
     /// Tables whose rows keep those of the target that they refer to, by any of their foreign keys to it.
     package var protect: [String]
+    /// The column by which rows of the table hang on others of it: none goes before all that hang on it; nil for any order.
+    package var leafFirst: String?
     /// How to cut the table; nil lets the planner choose.
     package var strategy: Strategy?
     /// Constraints that each batch defers to its commit, by their names in the table's schema.
@@ -32,6 +34,7 @@ package struct Target: Sendable, Hashable {
         joins: [Join] = [],
         rule: Rule,
         protect: [String] = [],
+        leafFirst: String? = nil,
         strategy: Strategy? = nil,
         deferred: [String] = [],
         drainFirst: [Target] = [],
@@ -44,6 +47,7 @@ package struct Target: Sendable, Hashable {
         self.joins = joins
         self.rule = rule
         self.protect = protect
+        self.leafFirst = leafFirst
         self.strategy = strategy
         self.deferred = deferred
         self.drainFirst = drainFirst

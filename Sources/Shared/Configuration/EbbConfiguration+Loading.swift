@@ -22,7 +22,11 @@ extension EbbConfiguration {
     }
 
     /// What of the file others read.
-    private static let sections = [CatalogParser.section, ScheduleParser.section, StoreParser.section]
+    private static let sections =
+        [
+            CatalogParser.section, ScheduleParser.section, StoreParser.section, HookParser.section,
+            AnnouncementParser.section,
+        ] + SessionLayoutParser.fields.map { "\(SessionLayoutParser.section).\($0)" }
 
     /// Walks the file along the dots of the settings' keys.
     private mutating func apply(
@@ -31,14 +35,19 @@ extension EbbConfiguration {
         sources: inout [String: String]
     ) throws(ConfigurationError) {
         for entry in try node.entries() {
-            let key = prefix + entry.key
+            var key = prefix + entry.key
+            // The short form of a section that has a preset.
+            if case .scalar = entry.value.content, Setting.all.contains(where: { $0.key == key + ".preset" }) {
+                key += ".preset"
+            }
             if let setting = Setting.all.first(where: { $0.key == key }) {
                 try self.apply(setting, entry.value)
                 sources[key] = entry.value.place.description
             } else if Setting.all.contains(where: { $0.key.hasPrefix(key + ".") }) {
                 try self.apply(entry.value, prefix: key + ".", sources: &sources)
             } else if !Self.sections.contains(key) {
-                let accepted = Setting.keys(after: prefix) + (prefix.isEmpty ? Self.sections : [])
+                let others = Self.sections.filter { $0.hasPrefix(prefix) }.map { $0.dropFirst(prefix.count) }
+                let accepted = Setting.keys(after: prefix) + others.filter { !$0.contains(".") }.map(String.init)
                 throw entry.value.unknownKey(entry.key, accepted: accepted)
             }
         }

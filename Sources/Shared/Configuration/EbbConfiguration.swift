@@ -27,6 +27,7 @@ package struct EbbConfiguration: Sendable {
     package var offline = false
     package var outages = Outages()
     package var storage = Storage()
+    package var sessions = Sessions()
     package var poll = Poll()
     package var worker = Worker()
     package var log = Log()
@@ -123,6 +124,18 @@ package struct EbbConfiguration: Sendable {
         package func pause(after tries: Int, random: Double = .random(in: 0...1)) -> Duration {
             min(Self.longestPause, self.backoff * Double(1 << min(max(tries, 1) - 1, 20))) * (0.5 + random / 2)
         }
+    }
+
+    package struct Sessions: Sendable {
+        /// The layout that ships with Ebb, or `off`; the file may describe another one.
+        package var preset = "off"
+        /// The pause between two sweeps of the fleet: sessions outlive their time by at most this, which nobody notices, since
+        /// products refuse expired ones themselves.
+        package var interval: Duration = .seconds(300)
+        /// Whether events of the layout are written.
+        package var events = true
+        /// How much of a token they tell.
+        package var eventToken = SessionTokenForm.prefix.rawValue
     }
 
     package struct Poll: Sendable {

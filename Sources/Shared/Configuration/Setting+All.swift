@@ -162,6 +162,31 @@ extension Setting {
             "the longest that one request to an object storage may take"
         ),
         Setting(
+            "sessions.preset",
+            \.sessions.preset,
+            .word(SessionPreset.names, what: "layout of sessions"),
+            "whose sessions worker sweep removes; in the file also sessions: NAME",
+            variable: "EBB_SESSIONS"
+        ),
+        Setting(
+            "sessions.interval",
+            \.sessions.interval,
+            .duration(from: .milliseconds(100), to: .seconds(7 * 86_400)),
+            "the pause between two sweeps"
+        ),
+        Setting(
+            "sessions.events",
+            \.sessions.events,
+            .onOff,
+            "whether expired sessions are told to the product's database, where the layout has an event"
+        ),
+        Setting(
+            "sessions.event_token",
+            \.sessions.eventToken,
+            .word(SessionTokenForm.allCases.map(\.rawValue), what: "form of a token"),
+            "how much of a token such an event tells"
+        ),
+        Setting(
             "poll.interval",
             \.poll.interval,
             .duration(from: .milliseconds(1), to: .seconds(60)),

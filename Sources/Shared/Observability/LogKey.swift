@@ -24,6 +24,10 @@ package enum LogKey: String, Sendable {
     case schedules = "schedule.count"
     case event = "event.topic"
     case hook = "hook.name"
+    case examined = "sweep.examined"
+    case deleted = "sweep.deleted"
+    case skipped = "sweep.skipped"
+    case milliseconds = "sweep.milliseconds"
 }
 
 extension Logger.Metadata {

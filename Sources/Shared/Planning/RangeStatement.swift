@@ -57,7 +57,8 @@ package struct RangeStatement: Sendable {
     /// - `limits`: those of a step, without.
     package func settings(for range: BatchRange, limits: TransactionSettings.TimeLimits? = nil) -> TransactionSettings {
         let isHashing = self.resolved.guards.contains { !$0.isIndexed }
-        return TransactionSettings(for: range, limits: limits, isHashing: isHashing)
+        let isChained = self.resolved.chain != nil
+        return TransactionSettings(for: range, limits: limits, isHashing: isHashing, isChained: isChained)
     }
 
     /// What a batch runs to delete the expired rows of a range, in this order; the last one's count is the batch's.
@@ -70,10 +71,21 @@ package struct RangeStatement: Sendable {
     /// - `skippingLocked`: whether rows that somebody else has locked are left out; takes the privilege to update, as
     ///   `protect` does.
     package func batch(_ range: BatchRange, skippingLocked: Bool) -> [PostgresStatement] {
+        if let chain = self.resolved.chain { return self.leafFirst(range, chain) }
         if !self.resolved.guards.isEmpty {
             return [self.lock(range, skippingLocked: skippingLocked), self.deleteLocked(range)]
         }
         return [skippingLocked ? self.deleteUnlocked(range) : self.delete(range)]
+    }
+
+    /// For `order: leaf_first`: the plain delete that a batch may try before its two statements, since the foreign key refuses
+    /// it if a row that stays hangs on one that goes; nil where it must not, or cannot pay.
+    ///
+    /// It saves half the time where hardly any row has children. Leftovers have some.
+    package func optimistic(_ range: BatchRange) -> PostgresStatement? {
+        guard self.resolved.chain != nil, self.resolved.guards.isEmpty, self.generation == 1 else { return nil }
+        if case .keys = range { return nil }
+        return self.delete(range)
     }
 
     /// Locks the expired rows of a range against everybody, in one order for all.
@@ -108,6 +120,14 @@ package struct RangeStatement: Sendable {
         if self.terms.keepsNewest {
             let query = PivotQuery(self.resolved, terms: self.terms, namespace: self.namespace, isExact: true)
             pivots = query.text(&sql)
+        }
+        if let chain = self.resolved.chain {
+            return """
+                \(self.free(.idRange(from: nil, to: nil), chain, pivots: pivots, &sql)),
+                \(name) AS MATERIALIZED (
+                  SELECT \(output) FROM \(self.resolved.facts.name) AS \(RuleSQL.row)
+                  WHERE (\(RuleSQL.row).tableoid, \(RuleSQL.row).ctid) IN (SELECT t, c FROM ebb_free))
+                """
         }
         let (with, from, conditions) = self.parts(.idRange(from: nil, to: nil), pivots: pivots, &sql)
         let tables = ["\(self.resolved.facts.name) AS \(RuleSQL.row)"] + from
@@ -224,16 +244,35 @@ package struct RangeStatement: Sendable {
     ) -> PostgresStatement {
         var sql = SQLText()
         var (with, from, conditions) = self.parts(range, pivots: nil, &sql)
-        let rule = RuleSQL(resolved: self.resolved, terms: self.terms)
-        for other in others {
-            if case .group = other { continue }
-            conditions.append("NOT (\(self.rangeConditions(other, rule, &sql).joined(separator: " AND ")))")
-        }
+        conditions += self.exclusions(others, &sql)
         let tables = ["\(self.resolved.facts.name) AS \(RuleSQL.row)"] + from
         return sql.statement(
             "\(with)SELECT \(output)\nFROM \(tables.joined(separator: ", "))"
                 + "\nWHERE " + conditions.joined(separator: "\n  AND ") + "\n" + suffix
         )
+    }
+
+    /// Selects from the rows of a range that should be gone: all expired ones, but for those that a descendant holds.
+    ///
+    /// - `others`: as for ``select(_:_:except:suffix:)``; what hangs on their rows stays, too.
+    func selectLeftovers(
+        _ output: String,
+        _ range: BatchRange,
+        except others: [BatchRange],
+        suffix: String
+    ) -> PostgresStatement {
+        if let chain = self.resolved.chain {
+            return self.selectFree(output, range, chain, except: others, suffix: suffix)
+        }
+        return self.select(output, range, except: others, suffix: suffix)
+    }
+
+    /// That a row lies in none of some ranges; those of groups say nothing about single rows.
+    func exclusions(_ others: [BatchRange], _ sql: inout SQLText) -> [String] {
+        let rule = RuleSQL(resolved: self.resolved, terms: self.terms)
+        return others.filter { !$0.isGroup }.map {
+            "NOT (\(self.rangeConditions($0, rule, &sql).joined(separator: " AND ")))"
+        }
     }
 
     /// The keys of up to `limit` expired rows, in their order, behind `last`.
@@ -259,31 +298,52 @@ package struct RangeStatement: Sendable {
         pivots: String?,
         _ sql: inout SQLText
     ) -> (with: String, from: [String], conditions: [String]) {
+        var ordinals: Range<Int>?
+        if case .group(let from, let to, _) = range { ordinals = from..<to }
+        let source =
+            pivots.map { .query($0) } ?? PivotSQL.Source.ledger(generation: self.generation, ordinals: ordinals)
+        let with = self.pivotTable(source, &sql).map { "WITH \($0)\n" } ?? ""
+        let (from, conditions) = self.rows(range, &sql)
+        return (with, from, conditions)
+    }
+
+    /// The common table of the pivots; nil when there are none.
+    func pivotTable(_ source: PivotSQL.Source, _ sql: inout SQLText) -> String? {
+        guard self.terms.keepsNewest else { return nil }
         let rule = RuleSQL(resolved: self.resolved, terms: self.terms)
-        var with = ""
-        var from: [String] = []
-        var conditions = self.rangeConditions(range, rule, &sql)
+        return PivotSQL(rule: rule, namespace: self.namespace).commonTable(source, &sql)
+    }
+
+    /// What the expired rows of a range are selected from besides their own table, and by which conditions.
+    ///
+    /// - `range`: nil for rows that are found in another way.
+    /// - `ofAllGroups`: whether the pivots are those of all groups, also for a range of some.
+    func rows(
+        _ range: BatchRange?,
+        ofAllGroups: Bool = false,
+        _ sql: inout SQLText
+    ) -> (from: [String], conditions: [String]) {
+        let rule = RuleSQL(resolved: self.resolved, terms: self.terms)
+        let open = range?.isGroup ?? false
+        var conditions = range.map { self.rangeConditions($0, rule, &sql) } ?? []
         conditions += rule.rowConditions(&sql)
-        let joins = rule.joins(open: range.isGroup)
-        from = joins.from
+        let joins = rule.joins(open: open)
+        var from = joins.from
         conditions += joins.conditions
         if self.terms.keepsNewest {
-            var ordinals: Range<Int>?
-            if case .group(let from, let to, _) = range { ordinals = from..<to }
-            let open = ordinals != nil
-            let source =
-                pivots.map { PivotSQL.Source.query($0) }
-                ?? .ledger(generation: self.generation, ordinals: ordinals)
-            with = "WITH " + PivotSQL(rule: rule, namespace: self.namespace).commonTable(source, &sql) + "\n"
             from.insert(RuleSQL.pivot, at: 0)
             conditions += rule.sameGroup(open: open) + rule.olderThanPivot(open: open)
+            if ofAllGroups, case .group(let first, let last, _)? = range {
+                conditions.append("\(RuleSQL.pivot).ordinal >= \(sql.bind(first))")
+                conditions.append("\(RuleSQL.pivot).ordinal < \(sql.bind(last))")
+            }
         }
         // Every row, if it comes to that: all of a rule can lie in its range, and a rule that keeps nothing may have no other.
-        return (with, from, conditions.isEmpty ? ["true"] : conditions)
+        return (from, conditions.isEmpty ? ["true"] : conditions)
     }
 
     /// The one condition that an index, or the heap's own order, serves.
-    private func rangeConditions(_ range: BatchRange, _ rule: RuleSQL, _ sql: inout SQLText) -> [String] {
+    func rangeConditions(_ range: BatchRange, _ rule: RuleSQL, _ sql: inout SQLText) -> [String] {
         func between(_ column: ColumnFacts, _ from: String?, _ to: String?, as type: String) -> [String] {
             let name = rule.plain(column.name)
             return [

@@ -14,6 +14,8 @@ package struct ResolvedTarget: Sendable {
     package let order: [ColumnFacts]
     /// The foreign keys by which `protect` keeps rows.
     package let guards: [ReferenceFacts]
+    /// The foreign key of `order: leaf_first`, from the table to itself; nil without.
+    package let chain: ReferenceFacts?
 
     /// A column that rows are grouped by.
     package struct GroupColumn: Sendable, Equatable {
@@ -101,6 +103,35 @@ package struct ResolvedTarget: Sendable {
         for name in target.rule.keepNewest?.order ?? [] { order.append(try own(name)) }
         self.order = order
         self.guards = try Self.guards(of: target, facts)
+        self.chain = try Self.chain(of: target, facts)
+    }
+
+    private static func chain(of target: Target, _ facts: TableFacts) throws(PlanningError) -> ReferenceFacts? {
+        guard let column = target.leafFirst else { return nil }
+        let found = facts.directReferences.first {
+            $0.oid == facts.oid && $0.columns == [column] && $0.parentColumns == target.key
+                && [.noAction, .restrict].contains($0.action)
+        }
+        guard let found else {
+            throw PlanningError(
+                "target \(target.name): leaf_first needs a foreign key of \(facts.name) from \(SQLText.quoted(column)) to its own key "
+                    + "(\(target.key.map { SQLText.quoted($0) }.joined(separator: ", "))) with ON DELETE NO ACTION or RESTRICT; "
+                    + "there is none"
+            )
+        }
+        if let index = found.createIndex {
+            throw PlanningError(
+                "target \(target.name): leaf_first would search all of \(facts.name) for what hangs on each row, because "
+                    + "\(found.constraint) has no index; run \(index) first"
+            )
+        }
+        if found.isFiltered {
+            throw PlanningError(
+                "target \(target.name): row security hides rows of \(facts.name) from this role, so that leaf_first cannot see "
+                    + "what hangs on others; give the role BYPASSRLS, or a policy that shows it every row"
+            )
+        }
+        return found
     }
 
     private static func guards(of target: Target, _ facts: TableFacts) throws(PlanningError) -> [ReferenceFacts] {

@@ -66,12 +66,21 @@ package struct TransactionSettings: Sendable, Equatable {
     /// - Keys find their rows by index, too; but a table that `protect` has to search without one is hashed, not searched
     ///   once per key. Groups are not possible then.
     ///
+    /// - With `order: leaf_first`, rows of any group hang on those of a few: their pivots are hashed.
+    ///
     /// - `isHashing`: whether there is such a table; see `RangeStatement.settings`.
-    package init(for range: BatchRange, limits: TimeLimits? = nil, isHashing: Bool = false) {
+    /// - `isChained`: whether the target has `order: leaf_first`.
+    package init(
+        for range: BatchRange,
+        limits: TimeLimits? = nil,
+        isHashing: Bool = false,
+        isChained: Bool = false
+    ) {
         let off =
             switch range {
             case .block: ["enable_nestloop", "enable_mergejoin", "enable_bitmapscan"]
             case .window, .idRange: ["enable_nestloop", "enable_mergejoin", "enable_seqscan"]
+            case .group where isChained: ["enable_mergejoin", "enable_seqscan"]
             case .keys where isHashing: ["enable_nestloop", "enable_mergejoin", "enable_seqscan"]
             case .group, .keys, .objects: ["enable_hashjoin", "enable_mergejoin", "enable_seqscan"]
             }

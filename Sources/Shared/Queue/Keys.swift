@@ -27,4 +27,14 @@ package struct Keys: Sendable, Hashable {
     package var events: String { "\(self.prefix)events" }
     /// Sorted set: workers by the time in ms of their last beat.
     package var workers: String { "\(self.prefix)workers" }
+    /// The token of the fleet's one sweeper of sessions, for as long as its lease lasts.
+    package var sweeper: String { "\(self.prefix)sweep" }
+    /// The time in ms at which the last sweep ended.
+    package var lastSweep: String { "\(self.prefix)sweep:last" }
+    /// List: events of deleted sessions that the product's database has not been told yet, as JSON.
+    package var sessionEvents: String { "\(self.prefix)sweep:events" }
+    /// Hash: one of Ebb's own sessions, by the hash of its token.
+    package var session: String { "\(self.prefix)session:" }
+    /// Sorted set: Ebb's own sessions by the time in ms at which they end.
+    package var sessions: String { "\(self.prefix)sessions" }
 }

@@ -27,6 +27,7 @@ enum QueueScripts {
     static let reap = script("reap", PackageResources.reap_lua)
     static let leave = script("leave", PackageResources.leave_lua)
     static let event = script("event", PackageResources.event_lua)
+    static let hook = script("hook", PackageResources.hook_lua)
 
     /// - `grows`: whether Redis may refuse it when its memory is full. Everything else must go on then, or a full
     ///   queue could not drain.

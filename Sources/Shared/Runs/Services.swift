@@ -94,6 +94,33 @@ package struct Services: Sendable {
         RunControl(ledger: self.ledger, queue: queue, configuration: self.configuration)
     }
 
+    /// The sweeper of sessions; nil when it is off.
+    ///
+    /// - Throws: `ConfigurationError` for a layout that cannot be understood, or without a Redis URL; `RedisError`,
+    ///   `PostgresError` for URLs that cannot be understood.
+    package func sessionSweep(_ queue: Queue) throws -> SessionSweep? {
+        let settings = self.configuration.sessions
+        let parser = SessionLayoutParser(environment: self.environment)
+        let layout: SessionLayout?
+        if settings.preset == SessionPreset.own {
+            layout = .own(queue.keys)
+        } else if let preset = SessionPreset(rawValue: settings.preset) {
+            layout = try parser.preset(preset)
+        } else {
+            layout = try parser.layout(of: self.configuration.file)
+        }
+        guard let layout else { return nil }
+        let tells = layout.event != nil && settings.events && self.configuration.databaseURL != nil
+        return SessionSweep(
+            layout: layout,
+            queue: queue,
+            lease: self.configuration.leases.duration,
+            tokenForm: SessionTokenForm(rawValue: settings.eventToken) ?? .prefix,
+            database: tells ? ConnectionPool(try self.postgresConfiguration(as: "ebb sweeper")) : nil,
+            logger: self.logger
+        )
+    }
+
     /// Creates runs.
     package func runStarter(_ queue: Queue) -> RunStarter {
         RunStarter(ledger: self.ledger, queue: queue, configuration: self.configuration)

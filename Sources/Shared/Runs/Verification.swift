@@ -72,6 +72,8 @@ package struct Verification: Sendable {
                 let limit = byKey ? Self.mostKeys : Self.mostBatches * max(unitsPerBatch, 1)
                 let found = try self.leftovers(range, byKey: byKey, limit: limit + 1, connection)
                 if byKey { keys += found } else { blocks += found.compactMap { $0.first.flatMap { Int($0) } } }
+                // Rows that hang on each other may be found twice.
+                if self.statements.resolved.chain != nil { keys = Self.unique(keys) }
                 if keys.count > Self.mostKeys || blocks.count > limit { break }
             }
             if byKey {
@@ -85,6 +87,11 @@ package struct Verification: Sendable {
             }
             return findings
         }
+    }
+
+    private static func unique(_ keys: [[String]]) -> [[String]] {
+        var seen: Set<[String]> = []
+        return keys.filter { seen.insert($0).inserted }
     }
 
     /// The whole table, in pieces of one statement each.
@@ -136,14 +143,14 @@ package struct Verification: Sendable {
         let statement: PostgresStatement
         if byKey {
             let keys = self.statements.resolved.key.map { "\(row).\(SQLText.quoted($0.name))::text" }
-            statement = self.statements.select(
+            statement = self.statements.selectLeftovers(
                 keys.joined(separator: ", "),
                 range,
                 except: self.givenUp,
                 suffix: "LIMIT \(limit)"
             )
         } else {
-            statement = self.statements.select(
+            statement = self.statements.selectLeftovers(
                 "DISTINCT ((\(row).ctid::text::point)[0])::bigint AS block",
                 range,
                 except: self.givenUp,

@@ -21,7 +21,9 @@ struct CivilDay: Sendable, Equatable {
     ///
     /// A column of whole seconds is older than the moment when it is less than this.
     static func epochSeconds(_ text: String) -> Int? {
-        guard let match = text.wholeMatch(of: /(\d{4,6})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d+))?/) else { return nil }
+        guard let match = text.wholeMatch(of: /(\d{4,6})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d+))?/) else {
+            return nil
+        }
         let numbers = [match.1, match.2, match.3, match.4, match.5, match.6].compactMap { Int($0) }
         guard numbers.count == 6 else { return nil }
         let day = CivilDay(year: numbers[0], month: numbers[1], day: numbers[2]).number

@@ -5,6 +5,12 @@ import Shared
 struct BatchExecutor: Sendable {
     let ledger: Ledger
     let limits: EbbConfiguration.Batches
+    private let optimism = Optimism()
+
+    init(ledger: Ledger, limits: EbbConfiguration.Batches) {
+        self.ledger = ledger
+        self.limits = limits
+    }
 
     /// How a batch's transaction ended.
     enum Outcome: Sendable, Equatable {
@@ -37,8 +43,8 @@ struct BatchExecutor: Sendable {
 
     /// Runs the transaction.
     ///
-    /// Two round trips: everything up to the delete, then its count and the commit. A batch that is settled already makes
-    /// the first of them stop at the ledger row, before the delete.
+    /// A batch of `order: leaf_first` may try a plain delete first: one that the foreign key refuses, or that gets in the way of
+    /// another such batch, has not happened.
     ///
     /// - Throws: `QueueError` for a malformed range; `RunContext.Obstacle`; `PostgresError`: then nothing of it happened.
     ///   After a lost connection it may have: the next attempt finds the ledger row if so.
@@ -52,6 +58,30 @@ struct BatchExecutor: Sendable {
             throw QueueError("batch \(message.batch) of run \(message.run) has a range that Ebb did not write")
         }
         let statements = context.statements(generation: message.generation)
+        if mode == .waiting, let delete = statements.optimistic(range), self.optimism.tries(message.run) {
+            do {
+                return try await self.run([delete], of: message, range, context, mode, connection)
+            } catch SQLState.foreignKeyViolation, SQLState.deadlockDetected {
+                self.optimism.refused(message.run)
+            }
+        }
+        let deletes = statements.batch(range, skippingLocked: mode == .skippingLocked)
+        return try await self.run(deletes, of: message, range, context, mode, connection)
+    }
+
+    /// Two round trips: everything up to the delete, then its count and the commit. A batch that is settled already makes
+    /// the first of them stop at the ledger row, before the delete.
+    ///
+    /// - `deletes`: the last one's count is the batch's.
+    private func run(
+        _ deletes: [PostgresStatement],
+        of message: BatchMessage,
+        _ range: BatchRange,
+        _ context: RunContext,
+        _ mode: Mode,
+        _ connection: PostgresConnection
+    ) async throws -> Outcome {
+        let statements = context.statements(generation: message.generation)
         let children = context.resolved.facts.cascades
         var first = [
             PostgresStatement("BEGIN ISOLATION LEVEL READ COMMITTED"),
@@ -62,7 +92,7 @@ struct BatchExecutor: Sendable {
             first.append(PostgresStatement("LOCK TABLE \(context.resolved.facts.name) IN ROW EXCLUSIVE MODE NOWAIT"))
         }
         if let deferral = statements.deferral { first.append(deferral) }
-        first += statements.batch(range, skippingLocked: mode == .skippingLocked)
+        first += deletes
         do {
             let results = try await connection.pipeline(first, deadline: self.limits.patience)
             guard results[Position.claim].affectedRows == 1 else {

@@ -98,7 +98,7 @@ import Testing
             lines: "table: t\nkey: id\nmax_age: {column: created_at}",
             sentence:
                 "5: targets.T.max_age: \"age\" is missing; accepted: age: \(age), or ${NAME} or ${NAME:-value} for a variable, "
-                    + "also with a unit behind it"
+                + "also with a unit behind it"
         ),
         Refusal(
             lines: "table: t\nkey: id\nmax_age: {age: 1h}",

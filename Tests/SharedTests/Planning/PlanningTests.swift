@@ -127,7 +127,8 @@ import Testing
         Refusal(
             fields: "expires_at: e",
             create: "CREATE TABLE events (id integer PRIMARY KEY, e smallint)",
-            sentence: #"expires_at column "e" has type smallint; accepted: timestamp, timestamptz, date, or integer or bigint"#
+            sentence:
+                #"expires_at column "e" has type smallint; accepted: timestamp, timestamptz, date, or integer or bigint"#
         ),
         Refusal(
             fields: "max_age: {column: t, age: 1d}, strategy: window",

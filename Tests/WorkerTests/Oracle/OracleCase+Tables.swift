@@ -70,7 +70,7 @@ extension OracleCase {
                 """
                 where: "expires_at < {now} - interval '1 hour' AND (payload = {schema_name} OR ARRAY[left(payload, 1)] = '{x}') \
                 AND id NOT IN (SELECT id FROM {schema}.kept)"
-                """,
+                """
             ],
             oracle: """
                 DELETE FROM oracle WHERE expires_at < CREATEDZ - interval '1 hour'

@@ -59,7 +59,9 @@ extension OracleCase.Cut {
             }
             if !oracleCase.afterPlanning.isEmpty {
                 try await bed.step(record.run)
-                for statement in oracleCase.afterPlanning { try await bed.run(Self.text(statement, record)) }
+                for statement in oracleCase.afterPlanning {
+                    try await bed.run(Self.text(statement, record).replacing("STRATEGY_KEY", with: key))
+                }
             }
             try await bed.work()
             let outcome = try await bed.outcome(of: record.run)

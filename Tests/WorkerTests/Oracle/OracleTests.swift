@@ -14,6 +14,11 @@ import Testing
         try await cut.check()
     }
 
+    @Test(arguments: OracleCase.cuts(OracleCase.chained))
+    func `rows go with all that hang on them, or not at all`(_ cut: OracleCase.Cut) async throws {
+        try await cut.check()
+    }
+
     @Test(arguments: OracleCase.cuts(OracleCase.tables))
     func `types, sessions and the state of a table change nothing`(_ cut: OracleCase.Cut) async throws {
         try await cut.check()

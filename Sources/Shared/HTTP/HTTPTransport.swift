@@ -11,7 +11,7 @@ package final class HTTPTransport: Sendable {
 
     /// - `hosts`: addresses of host names that the resolver does not know.
     package init(hosts: [String: String] = [:]) {
-        // A redirect would arrive with a signature for another place.
+        // A redirect would arrive with a signature, or a secret, for another place.
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
         configuration.timeout.connect = .seconds(10)
         configuration.httpVersion = .http1Only
@@ -41,16 +41,24 @@ package final class HTTPTransport: Sendable {
     package struct Response: Sendable {
         package var status: Int
         package var date: String?
+        package var location: String?
         package var body: [UInt8]
     }
 
     /// A listing of 1,000 keys of 1,024 bytes, each byte encoded as three, is below four megabytes.
-    private static let longestBody = 16 * 1_024 * 1_024
+    package static let longestBody = 16 * 1_024 * 1_024
 
     /// One exchange.
     ///
+    /// - `longestBody`: of the answer.
+    /// - `cutsLonger`: whether what is longer is cut off, and no error.
     /// - Throws: `CancellationError`, or what AsyncHTTPClient and NIO throw when the exchange fails or takes too long.
-    package func send(_ request: Request, timeout: Duration) async throws -> Response {
+    package func send(
+        _ request: Request,
+        timeout: Duration,
+        longestBody: Int = HTTPTransport.longestBody,
+        cutsLonger: Bool = false
+    ) async throws -> Response {
         var outgoing = HTTPClientRequest(url: request.url)
         outgoing.method = HTTPMethod(rawValue: request.method)
         for header in request.headers { outgoing.headers.add(name: header.name, value: header.value) }
@@ -58,11 +66,21 @@ package final class HTTPTransport: Sendable {
         let deadline = NIODeadline.now() + .nanoseconds(timeout.wholeMicroseconds * 1_000)
         do {
             let response = try await self.client.execute(outgoing, deadline: deadline)
-            let body = try await response.body.collect(upTo: Self.longestBody)
+            var body: [UInt8] = []
+            if cutsLonger {
+                for try await part in response.body {
+                    body += part.readableBytesView.prefix(longestBody - body.count)
+                    // Leaving the loop closes the connection.
+                    if body.count == longestBody { break }
+                }
+            } else {
+                body = Array(try await response.body.collect(upTo: longestBody).readableBytesView)
+            }
             return Response(
                 status: Int(response.status.code),
                 date: response.headers.first(name: "date"),
-                body: Array(body.readableBytesView)
+                location: response.headers.first(name: "location"),
+                body: body
             )
         } catch {
             // The client has its own word for it.

@@ -1,0 +1,28 @@
+/// Reads what both presets and the operator's file may define, under names that must not meet.
+enum PresetSection {
+    /// - `what`: what is defined, for errors.
+    /// - `parse`: reads it from one file.
+    /// - Throws: `ConfigurationError`.
+    static func load<Definition>(
+        _ configuration: EbbConfiguration,
+        what: String,
+        _ parse: (ConfigurationFile) throws(ConfigurationError) -> [Definition],
+        name: (Definition) -> String
+    ) throws(ConfigurationError) -> [Definition] {
+        var definitions: [Definition] = []
+        for preset in configuration.presets.compactMap(Preset.init(rawValue:)) {
+            definitions += try parse(try ConfigurationFile(name: preset.fileName, yaml: preset.yaml))
+        }
+        guard let file = configuration.file else { return definitions }
+        for definition in try parse(file) {
+            guard !definitions.contains(where: { name($0) == name(definition) }) else {
+                throw ConfigurationError(
+                    name: file.name,
+                    problem: "a preset already has the \(what) \(name(definition)); accepted: another name"
+                )
+            }
+            definitions.append(definition)
+        }
+        return definitions
+    }
+}

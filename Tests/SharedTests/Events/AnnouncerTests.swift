@@ -1,0 +1,181 @@
+import Foundation
+import PostgresClient
+import RedisClient
+import TestSupport
+import Testing
+
+@testable import Shared
+
+@Suite struct AnnouncerTests {
+    /// As the preset of a product that keeps its events in a table and listens to a channel.
+    private static func settings(channel: String) -> String {
+        """
+        announce:
+          maintenance:
+            enabled: "${ANNOUNCE:-true}"
+            insert: |
+              INSERT INTO events (id, hash, topic, retries, status, description, summary, payload)
+              VALUES ({id}::uuid, replace({id}, '-', ''), {topic}, 0, {status}, {description}, {summary}::jsonb, '{}'::jsonb)
+              ON CONFLICT (id) DO NOTHING
+              RETURNING json_build_object(
+                'id', replace(id::text, '-', ''), 'topic', topic, 'project', project_name, 'user', user_name,
+                'dependsOn', replace(depends_on::text, '-', ''), 'description', description, 'summary', summary,
+                'status', status, 'progress', {progress}::float8, 'sender', sender, 'senderType', sender_type,
+                'store', true, 'recipients', NULL::text[], 'createdAt', created_at, 'updatedAt', updated_at)::text
+            update: |
+              UPDATE events
+              SET status = {status}, description = {description}, summary = {summary}::jsonb, updated_at = now()
+              WHERE id = {id}::uuid
+              RETURNING json_build_object(
+                'id', replace(id::text, '-', ''), 'topic', topic, 'project', project_name, 'user', user_name,
+                'dependsOn', replace(depends_on::text, '-', ''), 'description', description, 'summary', summary,
+                'status', status, 'progress', {progress}::float8, 'sender', sender, 'senderType', sender_type,
+                'recipients', NULL::text[], 'createdAt', created_at, 'updatedAt', updated_at)::text
+            publish: {channel: "${CHANNEL:-\(channel)}"}
+        """
+    }
+
+    private static let table = """
+        CREATE TABLE events (
+          id uuid PRIMARY KEY, hash varchar NOT NULL UNIQUE, topic varchar NOT NULL, sender varchar, sender_type varchar,
+          project_name varchar, user_name varchar, depends_on uuid REFERENCES events (id),
+          status varchar NOT NULL DEFAULT 'finished'
+            CHECK (status IN ('pending', 'in_progress', 'finished', 'failed', 'aborted', 'restarted')),
+          retries int NOT NULL DEFAULT 0, description text, summary jsonb NOT NULL DEFAULT '{}',
+          payload jsonb NOT NULL DEFAULT '{}', created_at timestamptz DEFAULT now(), updated_at timestamptz DEFAULT now(),
+          creation_order serial UNIQUE)
+        """
+
+    private static func row(_ bed: TestBed) async throws -> [String?] {
+        let rows = try await bed.connection.query(
+            "SELECT id, hash, topic, status, description, summary::text, payload::text, retries, sender FROM events"
+        ).rows
+        #expect(rows.count == 1)
+        return rows.first.map { row in (0..<9).map { row[$0] } } ?? []
+    }
+
+    @Test func `a row is made, changed and ended`() async throws {
+        try await withTestBed(settings: Self.settings(channel: "unused")) { bed in
+            try await bed.run(Self.table)
+            let announcer = try #require(try bed.services.announcer("maintenance", bed.queue))
+            let id = Announcer.newID()
+            #expect(await announcer.begin(id, description: "Starting"))
+            let hash = id.replacing("-", with: "")
+            #expect(
+                try await Self.row(bed) == [id, hash, "maintenance", "in_progress", "Starting", "{}", "{}", "0", nil]
+            )
+            #expect(await announcer.update(id, description: "it's {id} $1 \"x\"", progress: 50))
+            #expect(try await Self.row(bed)[4] == "it's {id} $1 \"x\"")
+            #expect(await announcer.finish(id, failed: true, description: "Failed", summary: #"{"error": "no"}"#))
+            #expect(
+                try await Self.row(bed)
+                    == [id, hash, "maintenance", "failed", "Failed", #"{"error": "no"}"#, "{}", "0", nil]
+            )
+        }
+    }
+
+    @Test func `what the table returns is published, on a channel of its own`() async throws {
+        let channel = "channel-" + UUID().uuidString
+        try await withTestBed(settings: Self.settings(channel: channel)) { bed in
+            try await bed.run(Self.table)
+            let subscriber = RedisClient(configuration: try RedisConfiguration(url: TestServers.redisURL()))
+            _ = try await subscriber.send("SUBSCRIBE", channel)
+            let announcer = try #require(try bed.services.announcer("maintenance", bed.queue))
+            let id = Announcer.newID()
+            await announcer.begin(id, description: "Starting")
+            await announcer.update(id, description: "Removing", progress: 42, summary: #"{"counts": {"deleted": 3}}"#)
+            await announcer.finish(id, failed: false, description: "Done", summary: "{}")
+            var messages: [[String: Any]] = []
+            for _ in 0..<3 {
+                // What was published meanwhile comes before the answer, so each look finds the next message.
+                let text = try #require(try await subscriber.send("PING").array?.last?.string)
+                let message = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+                messages.append(try #require(message))
+            }
+            await subscriber.close()
+            let keys: Set = [
+                "createdAt", "dependsOn", "description", "id", "project", "recipients", "sender", "senderType", "status",
+                "summary", "topic", "updatedAt", "user", "progress",
+            ]
+            #expect(Set(messages[0].keys) == keys.union(["store"]))
+            #expect(Set(messages[1].keys) == keys)
+            #expect(messages.map { $0["status"] as? String } == ["in_progress", "in_progress", "finished"])
+            #expect(messages.map { $0["progress"] as? Double } == [0, 42, 100])
+            #expect(messages.allSatisfy { $0["id"] as? String == id.replacing("-", with: "") })
+            #expect((messages[1]["summary"] as? [String: Any])?["counts"] as? [String: Int] == ["deleted": 3])
+            #expect(messages[0]["project"] is NSNull)
+        }
+    }
+
+    @Test func `whoever takes over goes on with the row, whether it is there or not`() async throws {
+        try await withTestBed(settings: Self.settings(channel: "unused")) { bed in
+            try await bed.run(Self.table)
+            let announcer = try #require(try bed.services.announcer("maintenance", bed.queue))
+            let id = Announcer.newID()
+            // Crashed before the row was made.
+            #expect(await announcer.update(id, description: "Going on", progress: 10))
+            #expect(try await Self.row(bed)[3] == "in_progress")
+            // Crashed after.
+            #expect(await announcer.begin(id, description: "Again"))
+            #expect(try await Self.row(bed)[4] == "Again")
+            try await bed.run("DELETE FROM events")
+            #expect(await announcer.finish(id, failed: false, description: "Done", summary: "{}"))
+            #expect(try await Self.row(bed)[3] == "finished")
+        }
+    }
+
+    @Test func `a table that cannot be used is left alone after the first time`() async throws {
+        try await withTestBed(settings: Self.settings(channel: "unused")) { bed in
+            let announcer = try #require(try bed.services.announcer("maintenance", bed.queue))
+            let id = Announcer.newID()
+            #expect(await !announcer.begin(id, description: "Starting"))
+            try await bed.run(Self.table)
+            #expect(await !announcer.update(id, description: "x", progress: 1))
+            #expect(try await bed.int("SELECT count(*) FROM events") == 0)
+        }
+    }
+
+    @Test func `a value that the table refuses is not the end`() async throws {
+        try await withTestBed(settings: Self.settings(channel: "unused")) { bed in
+            try await bed.run(Self.table)
+            let announcer = try #require(try bed.services.announcer("maintenance", bed.queue))
+            let id = Announcer.newID()
+            #expect(await announcer.begin(id, description: "Starting"))
+            #expect(await !announcer.update(id, description: "x", progress: 1, summary: "no JSON"))
+            #expect(await announcer.update(id, description: "y", progress: 1))
+            #expect(try await Self.row(bed)[4] == "y")
+        }
+    }
+
+    @Test func `nobody is told where nothing is configured, or it is switched off`() async throws {
+        try await withTestBed { bed in
+            let announcer = try bed.services.announcer("maintenance", bed.queue)
+            #expect(announcer == nil)
+        }
+        try await withTestBed(settings: Self.settings(channel: "x"), variables: ["ANNOUNCE": "0"]) { bed in
+            let announcers = [
+                try bed.services.announcer("maintenance", bed.queue), try bed.services.announcer("other", bed.queue),
+            ]
+            #expect(announcers.allSatisfy { $0 == nil })
+        }
+    }
+
+    @Test func `values are parameters, each place with its own`() {
+        let text = Announcement.BoundText("SELECT {id}::uuid, {id}, '{}', '{a}', {Status}, {status} -- {summary}{progress}")
+        #expect(text.sql == "SELECT $1::uuid, $2, '{}', '{a}', {Status}, $3 -- $4$5")
+        #expect(text.values == [.id, .id, .status, .summary, .progress])
+    }
+
+    @Test(arguments: [
+        ("  m: {insert: 'SELECT {id}'}", "\"update\" is missing"),
+        ("  m: {insert: 'SELECT 1', update: 'SELECT {id}'}", "does not say which row it means"),
+        ("  m: {insert: 'SELECT {id}', update: 'SELECT {id}', publish: {}}", "\"channel\" is missing"),
+        ("  m: {insert: 'SELECT {id}', update: 'SELECT {id}', publsh: {}}", "did you mean \"publish\"?"),
+    ])
+    func `an announcement that cannot be is refused`(_ yaml: String, _ says: String) throws {
+        var configuration = EbbConfiguration()
+        configuration.file = try ConfigurationFile(name: "ebb.yaml", yaml: "announce:\n" + yaml)
+        let error = #expect(throws: ConfigurationError.self) { try Announcement.load(configuration) }
+        #expect("\(try #require(error))".contains(says))
+    }
+}

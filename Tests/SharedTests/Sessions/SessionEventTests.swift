@@ -1,0 +1,99 @@
+import PostgresClient
+import RedisClient
+import TestSupport
+import Testing
+
+@testable import Shared
+
+@Suite struct SessionEventTests {
+    private static let token = String(repeating: "0123456789abcdef", count: 4)
+
+    /// The product's table, in the test's schema instead of `public`.
+    private static func withSite(_ body: (SessionSite, ConnectionPool) async throws -> Void) async throws {
+        try await withTestBed { bed in
+            try await bed.run(
+                """
+                CREATE TABLE events (
+                  id uuid PRIMARY KEY, hash varchar UNIQUE NOT NULL, topic varchar NOT NULL, user_name varchar,
+                  status varchar NOT NULL DEFAULT 'pending', description text, summary jsonb,
+                  created_at timestamptz DEFAULT now(), updated_at timestamptz DEFAULT now()
+                )
+                """
+            )
+            var layout = try SessionSite.ayon(bed).layout
+            layout.event?.insert.replace("public.events", with: bed.table("events"))
+            let pool = ConnectionPool(try bed.services.postgresConfiguration(as: "ebb test"))
+            try await body(SessionSite(bed: bed, layout: layout), pool)
+        }
+    }
+
+    private static func rows(_ site: SessionSite) async throws -> [[String?]] {
+        try await site.bed.connection.query(
+            "SELECT topic, status, description, user_name, summary::text FROM events ORDER BY summary->>'token'"
+        ).rows.map { row in (0..<5).map { row[$0] } }
+    }
+
+    @Test(arguments: [
+        (SessionTokenForm.prefix, "01234567"), (.hash, ""), (.full, Self.token),
+    ])
+    func `each deleted session is told, without its token`(_ form: SessionTokenForm, _ told: String) async throws {
+        try await Self.withSite { site, pool in
+            try await site.add(Self.token, age: 300_000)
+            try await site.add("young", age: 5)
+            let report = try await site.sweeper(form: form, database: pool).run()
+            #expect(report.events == SweepReport.Events(written: 1))
+            let row = try #require(try await Self.rows(site).first)
+            #expect(row[0...3] == ["auth.logout", "finished", "Session expired", "alice"])
+            let summary = try #require(row[4])
+            switch form {
+            case .prefix, .full: #expect(summary == "{\"token\": \"\(told)\"}")
+            case .hash: #expect(summary.count == 40 + 13 && !summary.contains(Self.token.prefix(8)))
+            }
+        }
+    }
+
+    @Test func `no event for a service user, little of a short token, none without a user`() async throws {
+        try await Self.withSite { site, pool in
+            try await site.set(
+                "service",
+                #"{"last_used":5,"token":"service","user":{"data":{"isService":true},"name":"robot"}}"#
+            )
+            try await site.set("short-api-key", #"{"last_used":5,"token":"short-api-key","user":null}"#)
+            let report = try await site.sweeper(database: pool).run()
+            #expect([report.deleted, report.events.written] == [2, 1] as [Int])
+            #expect(
+                try await Self.rows(site)
+                    == [["auth.logout", "finished", "Session expired", nil, "{\"token\": \"sho\"}"]]
+            )
+        }
+    }
+
+    @Test func `events of a database that is away wait and are told once`() async throws {
+        try await Self.withSite { site, pool in
+            for number in 0..<1_200 { try await site.add("\(number)-" + Self.token, age: 300_000) }
+            try await site.bed.run("ALTER TABLE events RENAME TO away")
+            var report = try await site.sweeper(database: pool).run()
+            #expect([report.deleted, report.events.written, report.events.waiting] == [1_200, 0, 1_200] as [Int])
+            #expect(report.events.error != nil)
+            try await site.bed.run("ALTER TABLE away RENAME TO events")
+            // As if a sweeper had been killed between writing and forgetting.
+            let list = site.bed.queue.keys.sessionEvents
+            let waiting = try await site.redis.send("LRANGE", list, "0", "99").array?.compactMap(\.string) ?? []
+            let document = "[" + waiting.joined(separator: ",") + "]"
+            let insert = try #require(site.layout.event?.insert)
+            _ = try await site.bed.connection.query(insert, [document])
+            report = try await site.sweeper(database: pool).run()
+            #expect([report.events.written, report.events.waiting] == [1_200, 0] as [Int])
+            #expect(try await site.bed.int("SELECT count(*) FROM events") == 1_200)
+            #expect(try await site.sweeper(database: pool).run().events == SweepReport.Events())
+        }
+    }
+
+    @Test func `without a database nothing is noted`() async throws {
+        try await Self.withSite { site, _ in
+            try await site.add(Self.token, age: 300_000)
+            #expect(try await site.sweep().events == SweepReport.Events())
+            #expect(try await site.redis.send("EXISTS", site.bed.queue.keys.sessionEvents).int == 0)
+        }
+    }
+}
