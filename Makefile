@@ -32,6 +32,7 @@ release:  ## optimised producer and worker in .build/release
 bench:  ## compare with a plain DELETE, and with Distr's and AYON's own statements (see Benchmarks/README.md)
 	@Benchmarks/deletion
 	@Benchmarks/distr
+	@Benchmarks/ayon
 
 clean:  ## remove what was built
 	rm -rf .build
