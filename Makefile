@@ -29,9 +29,10 @@ build:  ## debug build of everything
 release:  ## optimised producer and worker in .build/release
 	@deploy/install && swift build -c release --product producer && swift build -c release --product worker
 
-bench:  ## compare with a plain DELETE, and with Distr's own statements (see Benchmarks/README.md)
+bench:  ## compare with a plain DELETE, and with Distr's and AYON's own statements (see Benchmarks/README.md)
 	@Benchmarks/deletion
 	@Benchmarks/distr
+	@Benchmarks/ayon
 
 clean:  ## remove what was built
 	rm -rf .build

@@ -56,6 +56,7 @@ let package = Package(
                 .product(name: "Yams", package: "Yams"),
             ],
             resources: [
+                .embedInCode("Catalog/Presets/ayon.yaml"),
                 .embedInCode("Catalog/Presets/distr.yaml"),
                 .embedInCode("Ledger/Migrations"),
                 .embedInCode("Queue/Scripts"),
@@ -121,7 +122,7 @@ let package = Package(
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
-            resources: [.embedInCode("Distr/SQL")],
+            resources: [.embedInCode("Ayon/SQL"), .embedInCode("Distr/SQL")],
             swiftSettings: strict
         ),
     ]

@@ -2,6 +2,8 @@
 package enum Preset: String, Sendable, CaseIterable {
     /// The clean-up jobs of Distr (github.com/distr-sh/distr).
     case distr
+    /// The maintenance of AYON (github.com/ynput/ayon-backend).
+    case ayon
 
     /// The names that `presets` accepts.
     package static let names = Self.allCases.map(\.rawValue)
@@ -13,6 +15,7 @@ package enum Preset: String, Sendable, CaseIterable {
     package var yaml: String {
         switch self {
         case .distr: String(decoding: PackageResources.distr_yaml, as: UTF8.self)
+        case .ayon: String(decoding: PackageResources.ayon_yaml, as: UTF8.self)
         }
     }
 }

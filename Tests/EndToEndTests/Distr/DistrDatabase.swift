@@ -1,5 +1,3 @@
-import PostgresClient
-import RedisClient
 import Testing
 
 /// How many rows Distr's tables get, and of which kind; see `SQL/distr_seed.sql`.
@@ -41,35 +39,20 @@ func withDistr(
     timeZone: String? = nil,
     _ body: (Sandbox) async throws -> Void
 ) async throws {
-    try await withSandbox("presets: [distr]\n") { shared in
-        let database = shared.namespace + "_distr"
-        try await shared.execute("CREATE DATABASE \(database)")
-        let result: Result<Void, any Error>
-        do {
-            if let timeZone { try await shared.execute("ALTER DATABASE \(database) SET TimeZone = '\(timeZone)'") }
-            let url = try Servers.databaseURL(adding: "dbname=\(database)")
-            let configuration = try PostgresConfiguration(url: url, applicationName: "ebb e2e test")
-            let distr = Sandbox(
-                namespace: shared.namespace,
-                directory: shared.directory,
-                postgres: try await .connect(configuration),
-                redis: shared.redis,
-                environment: shared.environment.merging([
-                    "DATABASE_URL": url,
-                    "STATUS_ENTRIES_MAX_AGE": "72h",
-                    "METRICS_ENTRIES_MAX_AGE": "72h",
-                    "LOG_RECORD_ENTRIES_MAX_COUNT": "\(seed.keep)",
-                ]) { $1 }
-            )
-            try await distr.createDistr(seed, indexed: indexed)
-            result = .success(try await body(distr))
-            await distr.postgres.close()
-        } catch {
-            result = .failure(error)
+    try await withOwnDatabase(
+        "presets: [distr]\n",
+        product: "distr",
+        timeZone: timeZone,
+        environment: { _ in
+            [
+                "STATUS_ENTRIES_MAX_AGE": "72h",
+                "METRICS_ENTRIES_MAX_AGE": "72h",
+                "LOG_RECORD_ENTRIES_MAX_COUNT": "\(seed.keep)",
+            ]
         }
-        // A task of its own, so that a test that ran out of time, and is cancelled, cleans up too.
-        try await Task { try await shared.execute("DROP DATABASE \(database) WITH (FORCE)") }.value
-        try result.get()
+    ) { distr in
+        try await distr.createDistr(seed, indexed: indexed)
+        try await body(distr)
     }
 }
 
@@ -83,22 +66,8 @@ extension Sandbox {
         try await self.execute("ANALYZE")
     }
 
-    /// Runs a file whose statements end at the end of a line.
-    func execute(file: [UInt8]) async throws {
-        for statement in String(decoding: file, as: UTF8.self).split(separator: ";\n") {
-            _ = try await self.postgres.query(String(statement))
-        }
-    }
-
     /// The tables of Distr, with how many rows each has.
-    func distrTables() async throws -> [String: Int] {
-        let names = try await self.postgres.query(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
-        ).rows.compactMap { $0[0] }
-        var tables: [String: Int] = [:]
-        for name in names { tables[name] = try await self.number("SELECT count(*) FROM public.\(name)") }
-        return tables
-    }
+    func distrTables() async throws -> [String: Int] { try await self.tables(of: "public") }
 
     /// Writes down which rows have to survive: for the tables that the oracles name, what they say; of others every row.
     func predict(_ oracles: [[UInt8]]) async throws {
@@ -111,16 +80,7 @@ extension Sandbox {
 
     /// Expects that every table of Distr has exactly the rows that were predicted, each of them as it was predicted.
     func expectPrediction(sourceLocation: SourceLocation = #_sourceLocation) async throws {
-        for table in try await self.distrTables().keys.sorted() {
-            let lost = try await self.number(
-                "SELECT count(*) FROM (TABLE survivors.\(table) EXCEPT ALL TABLE public.\(table)) AS lost"
-            )
-            let left = try await self.number(
-                "SELECT count(*) FROM (TABLE public.\(table) EXCEPT ALL TABLE survivors.\(table)) AS left_over"
-            )
-            #expect(lost == 0, "\(table): rows died or changed that should live", sourceLocation: sourceLocation)
-            #expect(left == 0, "\(table): rows survived that should die", sourceLocation: sourceLocation)
-        }
+        try await self.expect("public", toBeAs: "survivors", sourceLocation: sourceLocation)
     }
 
     /// All runs of the ledger: target, rows and cascaded rows.
@@ -128,18 +88,5 @@ extension Sandbox {
         try await self.postgres.query("SELECT target, rows, cascaded FROM \(self.namespace).run ORDER BY created_at")
             .rows
             .map { ($0[0] ?? "", $0.int(1) ?? -1, $0.int(2) ?? -1) }
-    }
-
-    /// Enqueues a target beside one worker, waits for its end, and returns its status.
-    func clean(
-        _ target: String,
-        environment: [String: String?] = [:],
-        sourceLocation: SourceLocation = #_sourceLocation
-    ) async throws -> StatusDocument {
-        let outcome = try await self.withWorkers(1, ["--concurrency", "2"], environment: environment) { _ in
-            try await self.run(.producer, ["enqueue", target, "--wait", "--json"], environment: environment)
-        }
-        #expect(outcome.status == .exited(0), "\(outcome.errors)", sourceLocation: sourceLocation)
-        return try #require(try outcome.json([StatusDocument].self).first, sourceLocation: sourceLocation)
     }
 }

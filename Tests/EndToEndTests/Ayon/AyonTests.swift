@@ -1,0 +1,109 @@
+import Testing
+
+/// Each shipped target on AYON's own tables, against an oracle in plain SQL.
+///
+/// Serialized: some hundred thousand rows at a time are enough for the machine.
+@Suite(.serialized, .timeLimit(.minutes(5))) struct `AYON's targets` {
+    struct Case: Sendable, CustomTestStringConvertible {
+        var target: String
+        var table: String
+        var seed: AyonSeed
+        var oracles: [AyonOracle]
+        /// How many rows have to go at least, or the seed leaves nothing to do.
+        var least = 1
+        /// A table that loses rows by cascade.
+        var cascaded: String?
+        var inProjects = false
+
+        var testDescription: String { self.target }
+
+        static let all: [Case] = [
+            Case(target: "InactiveWorkers", table: "hosts", seed: AyonSeed(hosts: 2_000), oracles: [.inactiveWorkers], least: 500),
+            Case(target: "OldActionConfigs", table: "action_config", seed: AyonSeed(configs: 30_000), oracles: [.oldActionConfigs], least: 2_000),
+            Case(target: "WebActions", table: "events", seed: AyonSeed(events: 20_000, launchers: 20_000), oracles: [.webActions], least: 2_000),
+            Case(target: "Logs", table: "events", seed: AyonSeed(events: 20_000, logs: 400_000), oracles: [.logs], least: 150_000),
+            Case(target: "Events", table: "events", seed: AyonSeed(events: 430_000, logs: 20_000), oracles: [.events], least: 100_000),
+            Case(target: "OldSites", table: "sites", seed: AyonSeed(events: 50_000, sites: 800), oracles: [.siteUse, .oldSites], least: 100),
+            Case(
+                target: "UnusedActivities", table: "activities", seed: AyonSeed(entities: 3_000, activities: 50_000, files: 1_000),
+                oracles: [.unusedActivities], least: 20_000, cascaded: "activity_references", inProjects: true
+            ),
+            Case(
+                target: "UnusedFiles", table: "files", seed: AyonSeed(entities: 300, activities: 20_000, files: 5_000),
+                oracles: [.unusedFiles], least: 2_000, inProjects: true
+            ),
+            Case(
+                target: "UnusedThumbnails", table: "thumbnails",
+                seed: AyonSeed(entities: 1_000, activities: 100, files: 1_000, thumbnails: 10_000),
+                oracles: [.unusedThumbnails], least: 5_000, inProjects: true
+            ),
+            Case(target: "DeadLinks", table: "links", seed: AyonSeed(entities: 3_000, links: 50_000), oracles: [.deadLinks], least: 20_000, inProjects: true),
+            Case(target: "OldUserStats", table: "user_stats", seed: AyonSeed(), oracles: [.oldUserStats], least: 60),
+            Case(target: "OldTrafficStats", table: "traffic_stats", seed: AyonSeed(), oracles: [.oldTrafficStats], least: 180),
+        ]
+    }
+
+    @Test(arguments: Case.all) func `leave what has to stay, at full size`(_ test: Case) async throws {
+        try await withAyon(test.seed) { ayon in
+            try await ayon.predict(test.oracles)
+            let before = try await ayon.ayonTables()
+            let runs = try await ayon.cleanEach(test.target)
+            let after = try await ayon.ayonTables()
+            try await ayon.expectAyon()
+
+            #expect(runs.map(\.schema).sorted() == (test.inProjects ? AyonProject.all.map(\.schema) : ["public"]))
+            var own = 0
+            var cascaded = 0
+            for run in runs {
+                #expect(run.state == "finished")
+                #expect(run.batches.dead == 0)
+                func lost(_ table: String) -> Int { before["\(run.schema).\(table)", default: 0] - after["\(run.schema).\(table)", default: 0] }
+                #expect(run.rows.deleted == lost(test.table))
+                #expect(run.rows.cascaded == (test.cascaded.map(lost) ?? 0))
+                own += run.rows.deleted
+                cascaded += run.rows.cascaded
+            }
+            #expect(own >= test.least, "the seed leaves nothing to do")
+            #expect(before.values.reduce(0, +) - after.values.reduce(0, +) == own + cascaded)
+            try await ayon.expectQueueAtRest()
+        }
+    }
+
+    /// Two targets share what they know.
+    @Test func `leave settings of sites and users that are there`() async throws {
+        try await withAyon(AyonSeed(sites: 800)) { ayon in
+            try await ayon.predict([.unusedSettings])
+            let settings = try await ayon.cleanEach("UnusedSiteSettings")
+            let roots = try await ayon.cleanEach("UnusedRoots")
+            #expect(settings.allSatisfy { $0.rows.deleted > 100 })
+            #expect(roots.allSatisfy { $0.rows.deleted > 100 })
+            try await ayon.expectAyon()
+        }
+    }
+
+    /// Of AYON's variables only one turns a target off by its absence; Ebb's own one turns a target on.
+    @Test func `are on and off as AYON has them`() async throws {
+        try await withAyon(.little) { ayon in
+            let off = try await ayon.run(
+                .producer,
+                ["cleanup", "Events", "UnusedActionConfigs"],
+                environment: ["AYON_EVENT_RETENTION_DAYS": nil]
+            )
+            #expect(off.status == .exited(0), "\(off.errors)")
+            #expect(
+                off.output == """
+                    Events: off: AYON_EVENT_RETENTION_DAYS is not set
+                    UnusedActionConfigs: off: EBB_AYON_ACTION_CONFIG_DAYS is not set
+
+                    """
+            )
+            let on = try await ayon.clean("UnusedActionConfigs", environment: ["EBB_AYON_ACTION_CONFIG_DAYS": "100"])
+            #expect(on.rows.deleted > 100)
+            #expect(
+                try await ayon.number(
+                    "SELECT count(*) FROM action_config, seed WHERE last_used < extract(epoch FROM moment - interval '101 days')"
+                ) == 0
+            )
+        }
+    }
+}
