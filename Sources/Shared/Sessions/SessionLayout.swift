@@ -53,6 +53,15 @@ package struct SessionLayout: Sendable, Hashable {
         package var unless: Field?
     }
 
+    /// A layout without service sessions, tokens in values, and events; times are in seconds.
+    package init(name: String, before: String, after: String, time: Time, lifetime: Duration) {
+        self.name = name
+        self.before = before
+        self.after = after
+        self.time = time
+        self.lifetime = lifetime
+    }
+
     /// The pattern for `SCAN`, in which characters of the layout mean themselves.
     var pattern: String { Self.literal(self.before) + "*" + Self.literal(self.after) }
 

@@ -86,13 +86,14 @@ package struct SessionStore: Sendable {
 extension SessionLayout {
     /// The layout of Ebb's own sessions.
     package static func own(_ keys: Keys) -> SessionLayout {
-        SessionLayout(
+        var layout = SessionLayout(
             name: SessionPreset.own,
             before: keys.session,
             after: "",
             time: .sortedSet(keys.sessions),
-            isMilliseconds: true,
             lifetime: .zero
         )
+        layout.isMilliseconds = true
+        return layout
     }
 }
