@@ -34,10 +34,16 @@ struct CatalogParser {
         return result
     }
 
-    /// Reads a preset, which holds nothing but targets and their stores, and may say that one is gone.
+    /// What a preset may hold besides targets; others read it.
+    private static let sections = [
+        StoreParser.section, HookParser.section, AnnouncementParser.section, ProcedureParser.section, IndexGroup.section,
+        Roles.section,
+    ]
+
+    /// Reads a preset, which holds no settings, and may say that a target is gone.
     static func targets(ofPreset file: ConfigurationFile, stores: [String]) throws(ConfigurationError) -> Result {
         var result = Result()
-        guard let section = try file.root.fields([Self.section, StoreParser.section])[Self.section] else {
+        guard let section = try file.root.fields([Self.section] + Self.sections)[Self.section] else {
             return result
         }
         for entry in try section.entries() {
