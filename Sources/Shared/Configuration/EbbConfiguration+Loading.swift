@@ -25,7 +25,8 @@ extension EbbConfiguration {
     private static let sections =
         [
             CatalogParser.section, ScheduleParser.section, StoreParser.section, HookParser.section,
-            AnnouncementParser.section, SchemaGroupParser.section,
+            AnnouncementParser.section, SchemaGroupParser.section, ProcedureParser.section, IndexGroup.section,
+            Roles.section,
         ] + SessionLayoutParser.fields.map { "\(SessionLayoutParser.section).\($0)" }
 
     /// Walks the file along the dots of the settings' keys.
