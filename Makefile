@@ -33,6 +33,7 @@ bench:  ## compare with a plain DELETE, and with Distr's and AYON's own statemen
 	@Benchmarks/deletion
 	@Benchmarks/distr
 	@Benchmarks/ayon
+	@Benchmarks/sessions
 
 clean:  ## remove what was built
 	rm -rf .build

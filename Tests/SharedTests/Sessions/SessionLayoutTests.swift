@@ -11,7 +11,7 @@ import Testing
             let site = try SessionSite.written(
                 bed,
                 """
-                keys: NS:s:{token}:data
+                keys: "NS:s:{token}:data"
                 last_used: {json: state.seen}
                 unit: ms
                 lifetime: 1h
