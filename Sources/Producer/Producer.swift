@@ -10,7 +10,8 @@ struct Producer: AsyncParsableCommand {
             "Plans cleanups of PostgreSQL tables into batches, enqueues them into Redis, and shows their progress.",
         subcommands: [
             Setup.self, Targets.self, PlanCommand.self, Enqueue.self, Cleanup.self, Status.self, Runs.self, Pause.self,
-            Resume.self, Cancel.self, Dead.self, Recover.self, DoctorCommand.self, Schedules.self, Events.self, Serve.self,
+            Resume.self, Cancel.self, Dead.self, Recover.self, DoctorCommand.self, Schedules.self, Events.self,
+            Serve.self,
         ]
     )
 }

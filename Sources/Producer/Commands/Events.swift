@@ -88,7 +88,9 @@ struct Events: AsyncParsableCommand {
     private static func line(_ event: EbbEvent) -> String {
         let time = event.time?.formatted(.iso8601) ?? ""
         let target = [event.schema, event.target].filter { !$0.isEmpty }.joined(separator: ".")
-        let columns = [(time, 20), (event.topic, 13), (event.subject, 16), (target, 28), ("\(Int(event.progress))%", 4)]
+        let columns = [
+            (time, 20), (event.topic, 13), (event.subject, 16), (target, 28), ("\(Int(event.progress))%", 4),
+        ]
         let cells = columns.map { text, width in
             text + String(repeating: " ", count: max(0, width - text.count))
         }

@@ -50,7 +50,9 @@ enum HookParser {
         var headers: [Hook.Header] = []
         for header in try fields["headers"]?.entries() ?? [] {
             guard header.key.wholeMatch(of: /[A-Za-z0-9!#$%&'*+.^_`|~-]+/) != nil else {
-                throw header.value.error("\"\(header.key)\" is not a header's name; accepted: letters, digits and hyphens")
+                throw header.value.error(
+                    "\"\(header.key)\" is not a header's name; accepted: letters, digits and hyphens"
+                )
             }
             headers.append(Hook.Header(name: header.key, value: try Self.text(header.value)))
         }
@@ -64,7 +66,9 @@ enum HookParser {
             timeout: try Self.duration(fields["timeout"]) ?? .seconds(10),
             retries: try Self.number(fields["retries"], 0...20) ?? 2,
             backoff: try Self.duration(fields["backoff"]) ?? .seconds(1),
-            accept: try fields["accept"].map { (node) throws(ConfigurationError) in try Self.codes(node) } ?? [200...299],
+            accept: try fields["accept"].map { (node) throws(ConfigurationError) in try Self.codes(node) } ?? [
+                200...299
+            ],
             output: try Self.size(fields["output"])
         )
     }
@@ -141,7 +145,9 @@ enum HookParser {
     private static func codes(_ node: ConfigurationNode) throws(ConfigurationError) -> [ClosedRange<Int>] {
         var codes: [ClosedRange<Int>] = []
         for (_, item) in try node.texts(accepted: Self.acceptedCodes) {
-            codes.append(try item.parse(accepted: Self.acceptedCodes) { (text) throws(RejectedValue) in try Self.code(text) })
+            codes.append(
+                try item.parse(accepted: Self.acceptedCodes) { (text) throws(RejectedValue) in try Self.code(text) }
+            )
         }
         guard !codes.isEmpty else { throw node.error("the list is empty; accepted: \(Self.acceptedCodes)") }
         return codes

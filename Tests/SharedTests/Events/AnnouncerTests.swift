@@ -94,7 +94,8 @@ import Testing
             }
             await subscriber.close()
             let keys: Set = [
-                "createdAt", "dependsOn", "description", "id", "project", "recipients", "sender", "senderType", "status",
+                "createdAt", "dependsOn", "description", "id", "project", "recipients", "sender", "senderType",
+                "status",
                 "summary", "topic", "updatedAt", "user", "progress",
             ]
             #expect(Set(messages[0].keys) == keys.union(["store"]))
@@ -161,7 +162,9 @@ import Testing
     }
 
     @Test func `values are parameters, each place with its own`() {
-        let text = Announcement.BoundText("SELECT {id}::uuid, {id}, '{}', '{a}', {Status}, {status} -- {summary}{progress}")
+        let text = Announcement.BoundText(
+            "SELECT {id}::uuid, {id}, '{}', '{a}', {Status}, {status} -- {summary}{progress}"
+        )
         #expect(text.sql == "SELECT $1::uuid, $2, '{}', '{a}', {Status}, $3 -- $4$5")
         #expect(text.values == [.id, .id, .status, .summary, .progress])
     }

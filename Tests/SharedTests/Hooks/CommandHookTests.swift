@@ -53,7 +53,12 @@ import Testing
     @Test func `its environment is what it is given, and PATH`() async throws {
         setenv("EBB_TEST_LEAK", "leaked", 1)
         let options = "      environment: {A: '${GIVEN}', RUN: 'x{run}'}"
-        let result = try await Self.run("env", options, variables: ["GIVEN": "b c", "PATH": "/bin:/usr/bin"], context: ["run": "r1"])
+        let result = try await Self.run(
+            "env",
+            options,
+            variables: ["GIVEN": "b c", "PATH": "/bin:/usr/bin"],
+            context: ["run": "r1"]
+        )
         let names = Set(result.output.split(separator: "\n").compactMap { $0.split(separator: "=").first })
         // The shell sets some itself.
         #expect(names.subtracting(["PWD", "SHLVL", "_", "OLDPWD"]) == ["A", "PATH", "RUN"])
@@ -90,7 +95,8 @@ import Testing
     @Test(arguments: ["", "trap '' TERM;"])
     func `when its time is over, all that it has started ends`(_ trap: String) async throws {
         // Each writes its id; the grandchildren ignore the signal or not, and hold the output open.
-        let script = "\(trap) echo $$; (\(trap) exec sleep 600) & echo $!; (\(trap) sleep 600; true) & echo $!; wait; sleep 600"
+        let script =
+            "\(trap) echo $$; (\(trap) exec sleep 600) & echo $!; (\(trap) sleep 600; true) & echo $!; wait; sleep 600"
         let result = try await Self.run(script, "      timeout: 500ms")
         #expect(result.outcome == .failed && result.code == nil)
         #expect(result.reason == "it took longer than 500ms and was killed")

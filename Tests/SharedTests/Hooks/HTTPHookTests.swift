@@ -14,7 +14,9 @@ import Testing
                   headers: {x-key: "${KEY}", content-type: application/json}
                   body: '{"run":"{run}","who":"${WHO}","other":"{other}","count":{count},"empty":{}}'
             """#
-        let variables = ["BASE": "URL/".replacing("URL/", with: try TestServers.hookURL()), "KEY": "a-secret", "WHO": "x\"{run}"]
+        let variables = [
+            "BASE": "URL/".replacing("URL/", with: try TestServers.hookURL()), "KEY": "a-secret", "WHO": "x\"{run}",
+        ]
         try await HookBed.with(yaml, variables: variables) { hooks in
             let result = try await hooks.run("Hook", ["run": "a\"b\\c\n{count}", "count": "3"])
             #expect(result.outcome == .done && result.code == 200 && result.attempts == 1 && result.reason == nil)
@@ -155,7 +157,8 @@ import Testing
             target = "/redirect/302?id=ID&to=" + (target.addingPercentEncoding(withAllowedCharacters: allowed) ?? "")
         }
         let five = target.removingFirstHop
-        try await HookBed.with("  Six: {http: {url: '\(url)\(target)'}}\n  Five: {http: {url: '\(url)\(five)'}}") { hooks in
+        try await HookBed.with("  Six: {http: {url: '\(url)\(target)'}}\n  Five: {http: {url: '\(url)\(five)'}}") {
+            hooks in
             let six = try await hooks.run("Six")
             #expect(six.outcome == .failed && six.reason == "more than 5 redirects" && six.attempts == 1)
             #expect(try await hooks.run("Five").outcome == .done)

@@ -46,7 +46,10 @@ import Testing
         Bad(yaml: "  A: {http: {url: 'ftp://h'}}", says: "is no such address; accepted: http:// or https://"),
         Bad(yaml: "  A: {http: {url: '/path'}}", says: "is no such address"),
         Bad(yaml: "  A: {http: {url: 'http://user:hunter2@h'}}", says: "(not shown, it may hold a password)"),
-        Bad(yaml: "  A: {http: {url: 'http://h', method: get}}", says: "\"get\" is no such method; accepted: GET, POST"),
+        Bad(
+            yaml: "  A: {http: {url: 'http://h', method: get}}",
+            says: "\"get\" is no such method; accepted: GET, POST"
+        ),
         Bad(yaml: "  A: {http: {url: 'http://h', headers: {'a b': c}}}", says: "\"a b\" is not a header's name"),
         Bad(yaml: "  A: {http: {url: 'http://h', timeout: 0s}}", says: "is not greater than zero"),
         Bad(yaml: "  A: {http: {url: 'http://h', retries: -1}}", says: "is not such a number"),

@@ -84,7 +84,9 @@ extension ModelWalk {
     }
 
     func setup() -> ModelMove {
-        ModelMove(QueueScripts.setup, keys: [self.model.prefix], ["1000"]) { _, reply in .integer(reply.int == 3 ? 3 : 0) }
+        ModelMove(QueueScripts.setup, keys: [self.model.prefix], ["1000"]) { _, reply in
+            .integer(reply.int == 3 ? 3 : 0)
+        }
     }
 
     private mutating func letTimePass() -> ModelMove {
