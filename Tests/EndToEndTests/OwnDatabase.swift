@@ -27,7 +27,9 @@ func withOwnDatabase(
                 directory: shared.directory,
                 postgres: try await .connect(configuration),
                 redis: shared.redis,
-                environment: shared.environment.merging(environment(shared).merging(["DATABASE_URL": url]) { $1 }) { $1 }
+                environment: shared.environment.merging(environment(shared).merging(["DATABASE_URL": url]) { $1 }) {
+                    $1
+                }
             )
             result = .success(try await body(own))
             await own.postgres.close()

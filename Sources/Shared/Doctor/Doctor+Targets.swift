@@ -115,14 +115,19 @@ extension Doctor {
             need(table, "DELETE", .problem, "nothing can be deleted"),
         ]
         needs.append(
-            resolved.guards.isEmpty
+            resolved.guards.isEmpty && resolved.chain == nil
                 ? need(
                     table,
                     "UPDATE",
                     .warning,
                     "rows that somebody has locked cannot be skipped, and hold their batch up"
                 )
-                : need(table, "UPDATE", .problem, "protect cannot lock rows before it deletes them")
+                : need(
+                    table,
+                    "UPDATE",
+                    .problem,
+                    "\(resolved.chain == nil ? "protect" : "leaf_first") cannot lock rows before it deletes them"
+                )
         )
         for joined in resolved.facts.joined { needs.append(need(joined.name, "SELECT", .problem, "the rule joins it")) }
         for name in Set(resolved.guards.map(\.name)).sorted() {

@@ -18,28 +18,89 @@ import Testing
         var testDescription: String { self.target }
 
         static let all: [Case] = [
-            Case(target: "InactiveWorkers", table: "hosts", seed: AyonSeed(hosts: 2_000), oracles: [.inactiveWorkers], least: 500),
-            Case(target: "OldActionConfigs", table: "action_config", seed: AyonSeed(configs: 30_000), oracles: [.oldActionConfigs], least: 2_000),
-            Case(target: "WebActions", table: "events", seed: AyonSeed(events: 20_000, launchers: 20_000), oracles: [.webActions], least: 2_000),
-            Case(target: "Logs", table: "events", seed: AyonSeed(events: 20_000, logs: 400_000), oracles: [.logs], least: 150_000),
-            Case(target: "Events", table: "events", seed: AyonSeed(events: 430_000, logs: 20_000), oracles: [.events], least: 100_000),
-            Case(target: "OldSites", table: "sites", seed: AyonSeed(events: 50_000, sites: 800), oracles: [.siteUse, .oldSites], least: 100),
             Case(
-                target: "UnusedActivities", table: "activities", seed: AyonSeed(entities: 3_000, activities: 50_000, files: 1_000),
-                oracles: [.unusedActivities], least: 20_000, cascaded: "activity_references", inProjects: true
+                target: "InactiveWorkers",
+                table: "hosts",
+                seed: AyonSeed(hosts: 2_000),
+                oracles: [.inactiveWorkers],
+                least: 500
             ),
             Case(
-                target: "UnusedFiles", table: "files", seed: AyonSeed(entities: 300, activities: 20_000, files: 5_000),
-                oracles: [.unusedFiles], least: 2_000, inProjects: true
+                target: "OldActionConfigs",
+                table: "action_config",
+                seed: AyonSeed(configs: 30_000),
+                oracles: [.oldActionConfigs],
+                least: 2_000
             ),
             Case(
-                target: "UnusedThumbnails", table: "thumbnails",
+                target: "WebActions",
+                table: "events",
+                seed: AyonSeed(events: 20_000, launchers: 20_000),
+                oracles: [.webActions],
+                least: 2_000
+            ),
+            Case(
+                target: "Logs",
+                table: "events",
+                seed: AyonSeed(events: 20_000, logs: 400_000),
+                oracles: [.logs],
+                least: 150_000
+            ),
+            Case(
+                target: "Events",
+                table: "events",
+                seed: AyonSeed(events: 430_000, logs: 20_000),
+                oracles: [.events],
+                least: 100_000
+            ),
+            Case(
+                target: "OldSites",
+                table: "sites",
+                seed: AyonSeed(events: 50_000, sites: 800),
+                oracles: [.siteUse, .oldSites],
+                least: 100
+            ),
+            Case(
+                target: "UnusedActivities",
+                table: "activities",
+                seed: AyonSeed(entities: 3_000, activities: 50_000, files: 1_000),
+                oracles: [.unusedActivities],
+                least: 20_000,
+                cascaded: "activity_references",
+                inProjects: true
+            ),
+            Case(
+                target: "UnusedFiles",
+                table: "files",
+                seed: AyonSeed(entities: 300, activities: 20_000, files: 5_000),
+                oracles: [.unusedFiles],
+                least: 2_000,
+                inProjects: true
+            ),
+            Case(
+                target: "UnusedThumbnails",
+                table: "thumbnails",
                 seed: AyonSeed(entities: 1_000, activities: 100, files: 1_000, thumbnails: 10_000),
-                oracles: [.unusedThumbnails], least: 5_000, inProjects: true
+                oracles: [.unusedThumbnails],
+                least: 5_000,
+                inProjects: true
             ),
-            Case(target: "DeadLinks", table: "links", seed: AyonSeed(entities: 3_000, links: 50_000), oracles: [.deadLinks], least: 20_000, inProjects: true),
+            Case(
+                target: "DeadLinks",
+                table: "links",
+                seed: AyonSeed(entities: 3_000, links: 50_000),
+                oracles: [.deadLinks],
+                least: 20_000,
+                inProjects: true
+            ),
             Case(target: "OldUserStats", table: "user_stats", seed: AyonSeed(), oracles: [.oldUserStats], least: 60),
-            Case(target: "OldTrafficStats", table: "traffic_stats", seed: AyonSeed(), oracles: [.oldTrafficStats], least: 180),
+            Case(
+                target: "OldTrafficStats",
+                table: "traffic_stats",
+                seed: AyonSeed(),
+                oracles: [.oldTrafficStats],
+                least: 180
+            ),
         ]
     }
 
@@ -57,7 +118,9 @@ import Testing
             for run in runs {
                 #expect(run.state == "finished")
                 #expect(run.batches.dead == 0)
-                func lost(_ table: String) -> Int { before["\(run.schema).\(table)", default: 0] - after["\(run.schema).\(table)", default: 0] }
+                func lost(_ table: String) -> Int {
+                    before["\(run.schema).\(table)", default: 0] - after["\(run.schema).\(table)", default: 0]
+                }
                 #expect(run.rows.deleted == lost(test.table))
                 #expect(run.rows.cascaded == (test.cascaded.map(lost) ?? 0))
                 own += run.rows.deleted

@@ -72,14 +72,14 @@ import Testing
         Refusal(
             lines: "table: t\nkey: id\nmax_ages: 1",
             sentence: "5: targets.T.max_ages: unknown key; did you mean \"max_age\"? "
-                + "accepted: schema, in, table, key, joins, max_age, expires_at, keep_newest, where, protect, unreferenced, strategy, defer, "
-                + "drain_first, schedule"
+                + "accepted: schema, in, table, key, joins, max_age, expires_at, keep_newest, where, protect, unreferenced, order, "
+                + "strategy, defer, drain_first, schedule"
         ),
         Refusal(
             lines: "removed: gone",
             sentence: "3: targets.T.removed: unknown key; "
-                + "accepted: schema, in, table, key, joins, max_age, expires_at, keep_newest, where, protect, unreferenced, strategy, defer, "
-                + "drain_first, schedule"
+                + "accepted: schema, in, table, key, joins, max_age, expires_at, keep_newest, where, protect, unreferenced, order, "
+                + "strategy, defer, drain_first, schedule"
         ),
         Refusal(
             lines: "table: t\nkey: id\nmax_age: {column: created_at, age: ten}",
@@ -123,6 +123,17 @@ import Testing
             lines: "table: t\nkey: id\nmax_age: {column: c, age: \"${AGE:-ten}\"}",
             sentence: "5: targets.T.max_age.age: \"ten\" is not a duration; "
                 + "accepted: a number and a unit (ns, us, ms, s, m, h, d), or several, such as 90s, 1h30m or 7d"
+        ),
+        Refusal(
+            lines: "table: t\nkey: id\nwhere: a\norder: newest_first",
+            sentence: "6: targets.T.order: \"newest_first\" is not an order; "
+                + "accepted: leaf_first(column), with the column by which a row refers to another of its table"
+        ),
+        Refusal(
+            lines:
+                "table: t\nkey: id\nexpires_at: x\norder: leaf_first(p)\ndrain_first: {c: {key: id, joins: {t: t.id = c.t_id}}}",
+            sentence: "7: targets.T.drain_first: drain_first would delete children of rows that leaf_first keeps; "
+                + "accepted: one of the two in a target"
         ),
         Refusal(
             lines: "table: t\nkey: id\nwhere: a\ndrain_first: {c: {key: id, joins: {t: t.id = c.t_id}}}",

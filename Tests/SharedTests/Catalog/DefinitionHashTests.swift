@@ -42,6 +42,7 @@ import Testing
         Change("no keep_newest") { $0.rule.keepNewest = nil },
         Change("where") { $0.rule.where = "a" },
         Change("protect") { $0.protect = ["n"] },
+        Change("leaf_first") { $0.leafFirst = "parent" },
     ])
     func `another definition has another hash`(_ change: Change) {
         var changed = Self.target

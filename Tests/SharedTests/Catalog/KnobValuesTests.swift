@@ -164,5 +164,7 @@ import Testing
         #expect(target.ruleInWords() == "all but the newest COUNT per g (by created_at)")
         target.rule = Rule(expiresAt: "e", where: "state = 'done'")
         #expect(target.ruleInWords() == "past their e and where state = 'done'")
+        target.leafFirst = "depends_on"
+        #expect(target.ruleInWords() == "past their e and where state = 'done', leaf first by depends_on")
     }
 }

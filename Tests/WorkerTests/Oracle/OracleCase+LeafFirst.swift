@@ -68,9 +68,9 @@ extension OracleCase {
             name: "children that come between planning and the first batch",
             setup: Self.chains() + [
                 """
-                INSERT INTO events (id, kind, created_at)
+                INSERT INTO events (id, device, kind, created_at)
                 SELECT CASE 'STRATEGY_KEY' WHEN 'uuid' THEN gen_random_uuid()::text ELSE (n + 1000000)::text END::STRATEGY_KEY,
-                       'spare' || n, now() AT TIME ZONE 'UTC' FROM generate_series(1, 150) AS n
+                       1, 'spare' || n, now() AT TIME ZONE 'UTC' FROM generate_series(1, 150) AS n
                 """
             ],
             afterPlanning: [
