@@ -43,7 +43,9 @@ struct Maintenance: AsyncParsableCommand {
             let services = try Services.producer()
             if self.show { return try await self.showLatest(services) }
             guard let procedure = try services.procedure() else {
-                throw CommandError("there is no procedure; accepted: stages under \"procedure\", or a preset that has some")
+                throw CommandError(
+                    "there is no procedure; accepted: stages under \"procedure\", or a preset that has some"
+                )
             }
             let selection = try self.selection(procedure)
             try services.check(procedure)

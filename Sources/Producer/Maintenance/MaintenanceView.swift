@@ -18,7 +18,9 @@ final class MaintenanceView: ProcedureObserver {
             }
         case .stageBegan(_, let stage): self.live("\(stage.name): running")
         case .progress(let stage, let rows, let estimated):
-            self.live("\(stage.name): running, \(Output.number(rows)) of about \(Output.number(estimated)) rows deleted")
+            self.live(
+                "\(stage.name): running, \(Output.number(rows)) of about \(Output.number(estimated)) rows deleted"
+            )
         case .stageEnded(_, let stage): self.line(Self.line(of: stage))
         case .ended(let record): self.line(Self.summary(of: record))
         }

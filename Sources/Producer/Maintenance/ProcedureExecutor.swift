@@ -124,7 +124,8 @@ struct ProcedureExecutor: Sendable {
         _ definition: Stage?,
         of record: ProcedureRecord
     ) async throws -> StageRecord {
-        guard let definition, definition.work.kind.rawValue == stage.kind, definition.work.subject == stage.subject else {
+        guard let definition, definition.work.kind.rawValue == stage.kind, definition.work.subject == stage.subject
+        else {
             let reason = "the configuration of the process that does it has no such stage"
             return try await self.end(stage, of: record, Ledger.StageEnd(.failed, reason: reason))
         }

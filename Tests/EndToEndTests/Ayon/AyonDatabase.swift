@@ -1,4 +1,5 @@
 import Foundation
+import PostgresClient
 import Testing
 
 /// How many rows AYON's tables get, and of which kind; see `SQL/ayon_seed.sql`.

@@ -1,3 +1,4 @@
+import PostgresClient
 import Testing
 
 /// How many rows Distr's tables get, and of which kind; see `SQL/distr_seed.sql`.

@@ -246,7 +246,7 @@ import Testing
                 knobs: KnobValues(maxAge: .seconds(86_400)),
                 bed.connection
             )
-            guard case .taken = try await bed.ledger.fire(slot, plan, bed.connection) else {
+            guard case .taken = try await bed.ledger.fire(slot, .one(plan), bed.connection) else {
                 Issue.record("it fired")
                 return
             }
