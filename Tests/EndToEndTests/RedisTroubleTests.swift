@@ -110,6 +110,13 @@ import Testing
             #expect(refused.output == "")
             #expect(refused.complaints.count == 1, "\(refused.errors)")
             #expect(refused.errors.contains("Redis is full"), "\(refused.errors)")
+            // The log of events is capped, so it goes on, too.
+            for (command, topic) in [("pause", "run.paused"), ("resume", "run.resumed")] {
+                let changed = try await sandbox.producer(command, run)
+                #expect(changed.status == .exited(0), "\(changed.errors)")
+                let told = try await sandbox.producer("events", "--limit", "1")
+                #expect(told.output.contains(topic), "\(told.output)")
+            }
             try await until("the workers drain the queue") { try await sandbox.field("done", of: run) > done + 20 }
             _ = try await server.client.send("CONFIG", "SET", "maxmemory", "0")
             try await sandbox.slow(by: 0)

@@ -29,7 +29,9 @@ package struct Announcement: Sendable, Hashable {
     package struct BoundText: Sendable, Hashable {
         /// With `$1`, `$2`, … in place of the names.
         package let sql: String
-        /// The value of each of them. Each place has a parameter of its own, so that each may have a type of its own.
+        /// The value of each of them.
+        ///
+        /// Each place has a parameter of its own, so that each may have a type of its own.
         package let values: [Value]
 
         /// Braces around anything else than a value's name stay as they are.

@@ -7,32 +7,13 @@ import Testing
 @testable import Shared
 
 @Suite struct AnnouncerTests {
-    /// As the preset of a product that keeps its events in a table and listens to a channel.
-    private static func settings(channel: String) -> String {
-        """
-        announce:
-          maintenance:
-            enabled: "${ANNOUNCE:-true}"
-            insert: |
-              INSERT INTO events (id, hash, topic, retries, status, description, summary, payload)
-              VALUES ({id}::uuid, replace({id}, '-', ''), {topic}, 0, {status}, {description}, {summary}::jsonb, '{}'::jsonb)
-              ON CONFLICT (id) DO NOTHING
-              RETURNING json_build_object(
-                'id', replace(id::text, '-', ''), 'topic', topic, 'project', project_name, 'user', user_name,
-                'dependsOn', replace(depends_on::text, '-', ''), 'description', description, 'summary', summary,
-                'status', status, 'progress', {progress}::float8, 'sender', sender, 'senderType', sender_type,
-                'store', true, 'recipients', NULL::text[], 'createdAt', created_at, 'updatedAt', updated_at)::text
-            update: |
-              UPDATE events
-              SET status = {status}, description = {description}, summary = {summary}::jsonb, updated_at = now()
-              WHERE id = {id}::uuid
-              RETURNING json_build_object(
-                'id', replace(id::text, '-', ''), 'topic', topic, 'project', project_name, 'user', user_name,
-                'dependsOn', replace(depends_on::text, '-', ''), 'description', description, 'summary', summary,
-                'status', status, 'progress', {progress}::float8, 'sender', sender, 'senderType', sender_type,
-                'recipients', NULL::text[], 'createdAt', created_at, 'updatedAt', updated_at)::text
-            publish: {channel: "${CHANNEL:-\(channel)}"}
-        """
+    /// The announcements of the preset whose product keeps its events in a table, for a table of the test's own.
+    private static func settings(channel: String) throws -> String {
+        let yaml = Preset.ayon.yaml
+        let start = try #require(yaml.firstRange(of: "\nannounce:\n"))
+        let rest = yaml[start.upperBound...]
+        let end = rest.firstMatch(of: /\n[a-z]/)?.range.lowerBound ?? rest.endIndex
+        return "announce:\n" + rest[..<end].replacing("public.", with: "").replacing("pype:c", with: channel) + "\n"
     }
 
     private static let table = """
@@ -55,7 +36,7 @@ import Testing
     }
 
     @Test func `a row is made, changed and ended`() async throws {
-        try await withTestBed(settings: Self.settings(channel: "unused")) { bed in
+        try await withTestBed(settings: try Self.settings(channel: "unused")) { bed in
             try await bed.run(Self.table)
             let announcer = try #require(try bed.services.announcer("maintenance", bed.queue))
             let id = Announcer.newID()
@@ -76,7 +57,7 @@ import Testing
 
     @Test func `what the table returns is published, on a channel of its own`() async throws {
         let channel = "channel-" + UUID().uuidString
-        try await withTestBed(settings: Self.settings(channel: channel)) { bed in
+        try await withTestBed(settings: try Self.settings(channel: channel)) { bed in
             try await bed.run(Self.table)
             let subscriber = RedisClient(configuration: try RedisConfiguration(url: TestServers.redisURL()))
             _ = try await subscriber.send("SUBSCRIBE", channel)
@@ -109,7 +90,7 @@ import Testing
     }
 
     @Test func `whoever takes over goes on with the row, whether it is there or not`() async throws {
-        try await withTestBed(settings: Self.settings(channel: "unused")) { bed in
+        try await withTestBed(settings: try Self.settings(channel: "unused")) { bed in
             try await bed.run(Self.table)
             let announcer = try #require(try bed.services.announcer("maintenance", bed.queue))
             let id = Announcer.newID()
@@ -126,7 +107,7 @@ import Testing
     }
 
     @Test func `a table that cannot be used is left alone after the first time`() async throws {
-        try await withTestBed(settings: Self.settings(channel: "unused")) { bed in
+        try await withTestBed(settings: try Self.settings(channel: "unused")) { bed in
             let announcer = try #require(try bed.services.announcer("maintenance", bed.queue))
             let id = Announcer.newID()
             #expect(await !announcer.begin(id, description: "Starting"))
@@ -137,7 +118,7 @@ import Testing
     }
 
     @Test func `a value that the table refuses is not the end`() async throws {
-        try await withTestBed(settings: Self.settings(channel: "unused")) { bed in
+        try await withTestBed(settings: try Self.settings(channel: "unused")) { bed in
             try await bed.run(Self.table)
             let announcer = try #require(try bed.services.announcer("maintenance", bed.queue))
             let id = Announcer.newID()
@@ -153,7 +134,7 @@ import Testing
             let announcer = try bed.services.announcer("maintenance", bed.queue)
             #expect(announcer == nil)
         }
-        try await withTestBed(settings: Self.settings(channel: "x"), variables: ["ANNOUNCE": "0"]) { bed in
+        try await withTestBed(settings: try Self.settings(channel: "x"), variables: ["EBB_AYON_ANNOUNCE": "0"]) { bed in
             let announcers = [
                 try bed.services.announcer("maintenance", bed.queue), try bed.services.announcer("other", bed.queue),
             ]
