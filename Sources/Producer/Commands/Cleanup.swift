@@ -1,11 +1,7 @@
 import ArgumentParser
-import FoundationEssentials
 import Glibc
 import Shared
-import Subprocess
 import Synchronization
-import SystemPackage
-import UnixSignals
 
 /// `producer cleanup`: enqueue and wait, with workers of its own; made for cron and CronJobs.
 struct Cleanup: AsyncParsableCommand {
@@ -48,7 +44,7 @@ struct Cleanup: AsyncParsableCommand {
             let workers = LocalWorkers(count: isIdle ? 0 : self.workers, session: session)
             let deadline = self.timeout.map { ContinuousClock.now + $0 }
             let results = Mutex<[CleanupResult]>([])
-            let allSucceeded = try await workers.during {
+            let allSucceeded = try await workers.duringUnlessStopped {
                 var current = session
                 for wanted in wanted {
                     let ended = try await self.clean(wanted, until: deadline, &current)
@@ -125,92 +121,5 @@ struct Cleanup: AsyncParsableCommand {
         } catch {
             return results + [CleanupResult(name, .failed, reason: "\(error)")]
         }
-    }
-}
-
-/// Worker processes that live as long as a command needs them.
-private struct LocalWorkers: Sendable {
-    /// How many; nil is one, started as soon as no worker is alive.
-    let count: Int?
-    let session: Session
-
-    /// Time for a stopping worker to give its batches back.
-    private static let grace = Duration.seconds(30)
-    /// A worker that ends by itself is replaced so many times.
-    private static let replacements = 5
-
-    /// Runs `body` beside the workers and stops them afterwards.
-    ///
-    /// - Throws: `CommandError` when the worker's executable is not beside this one; exit code 1, with a sentence, when a
-    ///   worker ends by itself again and again, or the command is told to stop.
-    func during(_ body: @escaping @Sendable () async throws -> Bool) async throws -> Bool {
-        let path = try Self.executable()
-        return try await withThrowingTaskGroup(of: Bool?.self) { group in
-            for _ in 0..<(self.count ?? 0) { group.addTask { try await Self.work(path) } }
-            if self.count == nil {
-                group.addTask {
-                    try await self.waitUntilNoWorkerIsAlive()
-                    return try await Self.work(path)
-                }
-            }
-            group.addTask { try await body() }
-            group.addTask { try await Self.stopOnSignal() }
-            defer { group.cancelAll() }
-            while let ended = try await group.next() {
-                if let ended { return ended }
-            }
-            return false
-        }
-    }
-
-    /// A worker that died counts as alive for up to a lease after its last beat, so once is not enough to ask.
-    private func waitUntilNoWorkerIsAlive() async throws {
-        let lease = self.session.services.configuration.leases.duration
-        while try await self.session.queue.workersAlive(within: lease) > 0 {
-            try await Task.sleep(for: min(.seconds(1), lease / 3))
-        }
-    }
-
-    /// Lets the workers end, too, when this command is told to.
-    private static func stopOnSignal() async throws -> Bool? {
-        for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
-            complain("stopped by \(signal); runs under way go on as soon as a worker is there")
-            throw ExitCode.runFailed
-        }
-        return nil
-    }
-
-    /// Runs one worker until this task is cancelled, replacing one that ends by itself.
-    private static func work(_ path: String) async throws -> Bool? {
-        for _ in 0...Self.replacements {
-            let status = try await self.workOnce(path)
-            if Task.isCancelled { return nil }
-            complain("a local worker ended by itself (\(status)); run worker to see why")
-            try await Task.sleep(for: .seconds(1))
-        }
-        throw ExitCode.runFailed
-    }
-
-    private static func workOnce(_ path: String) async throws -> TerminationStatus {
-        var options = PlatformOptions()
-        options.teardownSequence = [.gracefulShutDown(allowedDurationToNextStep: Self.grace)]
-        return try await Subprocess.run(
-            .path(FilePath(path)),
-            arguments: ["--concurrency", "1", "--end-with-parent"],
-            platformOptions: options,
-            input: .none,
-            output: .discarded,
-            error: .discarded
-        ).terminationStatus
-    }
-
-    /// `worker` beside this very executable.
-    private static func executable() throws -> String {
-        let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        let path = own.split(separator: "/").dropLast().map { "/\($0)" }.joined() + "/worker"
-        guard FileManager.default.isExecutableFile(atPath: path) else {
-            throw CommandError("there is no worker at \(path); install it beside producer, or start workers elsewhere")
-        }
-        return path
     }
 }

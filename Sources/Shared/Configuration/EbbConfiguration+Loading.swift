@@ -25,7 +25,11 @@ extension EbbConfiguration {
     private static let sections =
         [
             CatalogParser.section, ScheduleParser.section, StoreParser.section, HookParser.section,
+<<<<<<< HEAD
             AnnouncementParser.section, SchemaGroupParser.section,
+=======
+            AnnouncementParser.section, ProcedureParser.section, IndexGroup.section, Roles.section,
+>>>>>>> 9a9c0a32672ddd9eefa640e14ea60f089ef9a6d5
         ] + SessionLayoutParser.fields.map { "\(SessionLayoutParser.section).\($0)" }
 
     /// Walks the file along the dots of the settings' keys.

@@ -26,3 +26,14 @@ enum PresetSection {
         return definitions
     }
 }
+
+extension EbbConfiguration {
+    /// Where targets, procedures and what belongs to them are defined: the presets that are on, then the operator's file.
+    func definitionFiles() throws(ConfigurationError) -> [ConfigurationFile] {
+        var files: [ConfigurationFile] = []
+        for preset in self.presets.compactMap(Preset.init(rawValue:)) {
+            files.append(try ConfigurationFile(name: preset.fileName, yaml: preset.yaml))
+        }
+        return files + [self.file].compactMap { $0 }
+    }
+}

@@ -2,9 +2,6 @@ import PostgresClient
 
 /// What keeps the space of deleted rows from being used again.
 extension Doctor {
-    /// After so long, somebody who holds a snapshot is in the way of a clean-up that runs every hour.
-    private static let longest = "interval '1 hour'"
-
     func statistics(_ connection: PostgresConnection) async throws -> [Finding] {
         let rows = try await self.rows(
             "SELECT current_setting('autovacuum')::boolean, current_setting('track_counts')::boolean",
@@ -35,27 +32,13 @@ extension Doctor {
     }
 
     func transactions(_ connection: PostgresConnection) async throws -> [Finding] {
-        let rows = try await self.rows(
-            """
-            SELECT pid, coalesce(usename, backend_type), state,
-                   extract(epoch FROM now() - coalesce(xact_start, backend_start))::bigint
-            FROM pg_stat_activity
-            WHERE (datname = current_database() OR backend_type = 'walsender') AND pid <> pg_backend_pid()
-              AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)
-              AND coalesce(xact_start, backend_start) < now() - \(Self.longest)
-              AND (backend_type <> 'walsender' OR age(backend_xmin) > 1000000)
-            ORDER BY 4 DESC LIMIT 5
-            """,
-            connection
-        )
-        var findings = try rows.map { row in
-            let age = Duration.seconds(row.int(3) ?? 0).rounded
-            return Finding(
+        let holders = try await SnapshotHolder.read(connection).filter { $0.isOfSession && $0.isOld }
+        var findings = holders.prefix(5).map { holder in
+            Finding(
                 .warning,
                 "old_snapshots",
-                "process \(try row.text(0)) of \(row[1] ?? "") (\(row[2] ?? "")) has a snapshot of \(age) ago, so that vacuum cannot "
-                    + "remove what has been deleted since",
-                fix: "SELECT pg_terminate_backend(\(try row.text(0)));"
+                "\(holder.words), so that vacuum cannot remove what has been deleted since",
+                fix: "SELECT pg_terminate_backend(\(holder.name));"
             )
         }
         let seen = try await self.rows(
@@ -76,21 +59,14 @@ extension Doctor {
     }
 
     func preparedTransactions(_ connection: PostgresConnection) async throws -> [Finding] {
-        let rows = try await self.rows(
-            """
-            SELECT quote_literal(gid), extract(epoch FROM now() - prepared)::bigint FROM pg_prepared_xacts
-            WHERE database = current_database() AND prepared < now() - \(Self.longest) ORDER BY prepared LIMIT 5
-            """,
-            connection
-        )
-        if rows.isEmpty { return [Finding(.ok, "prepared_transactions", "none is older than an hour")] }
-        return try rows.map { row in
-            let age = Duration.seconds(row.int(1) ?? 0).rounded
-            return Finding(
+        let holders = try await SnapshotHolder.read(connection).filter { $0.kind == .preparedTransaction && $0.isOld }
+        if holders.isEmpty { return [Finding(.ok, "prepared_transactions", "none is older than an hour")] }
+        return holders.prefix(5).map { holder in
+            Finding(
                 .warning,
                 "prepared_transactions",
-                "transaction \(try row.text(0)) was prepared \(age) ago and holds locks and a snapshot until it is ended",
-                fix: "ROLLBACK PREPARED \(try row.text(0));"
+                "\(holder.words) and holds locks and a snapshot until it is ended",
+                fix: "ROLLBACK PREPARED \(holder.name);"
             )
         }
     }

@@ -28,6 +28,9 @@ package enum LogKey: String, Sendable {
     case deleted = "sweep.deleted"
     case skipped = "sweep.skipped"
     case milliseconds = "sweep.milliseconds"
+    case procedure = "procedure.id"
+    case stage = "procedure.stage"
+    case index = "index.name"
 }
 
 extension Logger.Metadata {

@@ -36,5 +36,7 @@ package func withHeartbeat<Value: Sendable>(
 
 /// Somebody else holds the lease now, or it ran out while Redis was away.
 package struct LeaseLost: Error, Sendable, CustomStringConvertible {
+    package init() {}
+
     package var description: String { "the lease was lost: another process has taken over" }
 }

@@ -3,9 +3,6 @@ import PostgresClient
 
 /// The end of a run.
 extension StepRunner {
-    /// After which a vacuum's connection is taken for dead.
-    private static let longestVacuum = Duration.seconds(7 * 86_400)
-
     /// Vacuums what the run has emptied, unless somebody has the table locked: waiting for that has no limit.
     ///
     /// A database that refuses does not make the run fail: every row is gone.
@@ -18,8 +15,8 @@ extension StepRunner {
         if rows > 0 {
             do {
                 let result = try await connection.query(
-                    "VACUUM (ANALYZE, TRUNCATE off, SKIP_LOCKED) \(context.resolved.facts.name)",
-                    deadline: Self.longestVacuum
+                    Vacuum.statement(context.resolved.facts.name),
+                    deadline: Vacuum.longest
                 )
                 for notice in result.notices {
                     self.logger.log(.warning, "vacuum", [.run: "\(lease.run)", .error: "\(notice)"])

@@ -40,8 +40,9 @@ extension StepRunner {
             return .step(.verify)
         }
         guard !findings.leftovers.isEmpty else {
-            let next: StepLease.Step =
-                self.configuration.vacuum && context.resolved.facts.isPlainHeap ? .vacuum : .reconcile
+            let mayVacuum = self.configuration.vacuum && context.resolved.facts.isPlainHeap
+            let isLater = mayVacuum ? try await self.ledger.isVacuumedLater(lease.run, connection) : false
+            let next: StepLease.Step = mayVacuum && !isLater ? .vacuum : .reconcile
             guard try await self.queue.advance(lease, ["step": next.rawValue]) else { throw LeaseLost() }
             return .step(next)
         }

@@ -117,12 +117,25 @@ private struct ScheduleResolver {
 
     /// nil for a variable that is not set.
     private func value<Value>(_ knob: Knob, _ kind: ScheduleText<Value>) throws(ConfigurationError) -> Value? {
+        try knob.value(kind, place: self.place, in: self.environment)
+    }
+}
+
+extension Knob {
+    /// Its value; nil for a variable that is not set and has no other value.
+    ///
+    /// - `place`: what errors about literals call it.
+    func value<Value>(
+        _ kind: ScheduleText<Value>,
+        place: String,
+        in environment: Environment
+    ) throws(ConfigurationError) -> Value? {
         let name: String
         let text: String
-        switch knob {
-        case .literal(let literal): (name, text) = (self.place, literal)
+        switch self {
+        case .literal(let literal): (name, text) = (place, literal)
         case .variable(let variable, let otherwise, _):
-            guard let value = try self.environment.value(variable) ?? otherwise else { return nil }
+            guard let value = try environment.value(variable) ?? otherwise else { return nil }
             (name, text) = (variable, value)
         }
         do {

@@ -199,7 +199,8 @@ import Testing
             yaml: "Vacum: on\n",
             sentence: "1: Vacum: unknown key; did you mean \"vacuum\"? accepted: database_url, redis_url, namespace, "
                 + "presets, keep_nothing, leases, batches, vacuum, foreign_keys, ledger, dead, events, offline, outages, storage, "
-                + "sessions, poll, worker, log, targets, schedules, stores, hooks, announce, schemas"
+                + "sessions, poll, worker, log, targets, schedules, stores, hooks, announce, schemas, "
+                + "procedure, indexes, roles"
         ),
         BadFile(
             yaml: "presets:\n  - distr\n  - other\n",

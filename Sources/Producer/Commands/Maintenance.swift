@@ -1,0 +1,165 @@
+import ArgumentParser
+import PostgresClient
+import Shared
+
+/// `producer maintenance`: the procedure, once, in the foreground.
+struct Maintenance: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Runs the stages of the maintenance procedure one after the other, and waits for the end.",
+        discussion: """
+            Two at once are impossible: while one is under way, this says so and exits 0, or 2 if that one has other stages. One whose \
+            process has vanished is gone on with. Starts a local worker while none is alive. One line for each stage says how it \
+            ended; the exit code is 1 if any failed.
+            """
+    )
+
+    @Option(help: "Only these stages, with commas between them.", transform: Self.names)
+    var only: [String] = []
+
+    @Option(help: "Leave these stages out.", transform: Self.names)
+    var skip: [String] = []
+
+    @Option(help: "Local workers to start; without it, one if no worker is alive.")
+    var workers: Int?
+
+    @Flag(help: "Run nothing, show the latest run.")
+    var show = false
+
+    @Flag(help: "Print one JSON document, at the end.")
+    var json = false
+
+    func validate() throws {
+        if let workers, !(0...64).contains(workers) {
+            throw ValidationError("--workers \(workers) is out of range; accepted: 0 to 64")
+        }
+    }
+
+    private static func names(_ text: String) -> [String] {
+        text.replacing(" ", with: "").split(separator: ",").map(String.init)
+    }
+
+    func run() async throws {
+        try await reportingErrors {
+            let services = try Services.producer()
+            if self.show { return try await self.showLatest(services) }
+            guard let procedure = try services.procedure() else {
+                throw CommandError("there is no procedure; accepted: stages under \"procedure\", or a preset that has some")
+            }
+            let selection = try self.selection(procedure)
+            try services.check(procedure)
+            let session = try await Session.open(services)
+            try await services.ledger.setup(session.connection)
+            try await session.queue.setup()
+            let executor = ProcedureExecutor(
+                services: services,
+                queue: session.queue,
+                procedure: procedure,
+                pool: ConnectionPool(try services.postgresConfiguration(as: "ebb producer")),
+                observers: [try ProcedureTeller(services, session.queue)] + (self.json ? [] : [MaintenanceView()])
+            )
+            let record = try await self.run(executor, selection, session)
+            await session.close()
+            if self.json { try Output.json(record) }
+            if record.state == .failed { throw ExitCode.runFailed }
+        }
+    }
+
+    /// The stages that were asked for; an unknown one is a mistake in using the command.
+    private func selection(_ procedure: Procedure) throws -> StageSelection {
+        do {
+            for (option, names) in [("--only", self.only), ("--skip", self.skip)] {
+                for name in names { _ = try procedure.stage(named: name, option: option) }
+            }
+        } catch {
+            complain("\(error)")
+            throw ExitCode.validationFailure
+        }
+        return StageSelection(only: self.only, skip: self.skip)
+    }
+
+    /// Runs the procedure, after one that was left unfinished for long or with other stages.
+    private func run(
+        _ executor: ProcedureExecutor,
+        _ selection: StageSelection,
+        _ session: Session
+    ) async throws -> ProcedureRecord {
+        while true {
+            let start = try await session.services.ledger.startProcedure(
+                executor.procedure.stages,
+                selection: selection,
+                owner: executor.owner,
+                lease: executor.lease,
+                session.connection
+            )
+            switch start {
+            case .owned(let record, let isNew):
+                let ended = try await self.execute(record, isNew: isNew, executor, session)
+                // One that was left for long has done some of its stages long ago.
+                if isNew || record.selection == selection && record.lapsedSeconds < Self.fresh { return ended }
+            case .alive(let record):
+                guard record.selection == selection else {
+                    throw CommandError(
+                        "procedure run \(record.id) is under way with \(record.selection.words), asked for \(selection.words); "
+                            + "let it end first"
+                    )
+                }
+                if !self.json {
+                    print("procedure run \(record.id) is under way: \(MaintenanceView.summary(of: record))")
+                }
+                return record
+            }
+        }
+    }
+
+    /// How many seconds a run may have been left for what it has done to count.
+    private static let fresh = 3_600
+
+    private func execute(
+        _ record: ProcedureRecord,
+        isNew: Bool,
+        _ executor: ProcedureExecutor,
+        _ session: Session
+    ) async throws -> ProcedureRecord {
+        let names = Set(record.stages.filter { !$0.state.isOver }.map(\.name))
+        let needsWorkers = executor.procedure.stages.contains { $0.work.kind == .target && names.contains($0.name) }
+        let workers = LocalWorkers(count: needsWorkers ? self.workers : 0, session: session)
+        do {
+            return try await workers.during { try await executor.execute(record, isNew: isNew) }
+        } catch let stopped as StoppedBySignal {
+            let ended = try await executor.stop(record, reason: "\(stopped)")
+            complain("\(stopped); runs under way go on as soon as a worker is there")
+            return ended
+        } catch is LeaseLost {
+            complain("procedure run \(record.id) was taken over by another process, which goes on with it")
+            throw ExitCode.runFailed
+        }
+    }
+
+    private func showLatest(_ services: Services) async throws {
+        let connection = try await services.connectPostgres(as: "ebb producer")
+        let latest = try await services.ledger.procedures(1, connection).first
+        await connection.close()
+        if self.json { return try Output.json([latest].compactMap { $0 }) }
+        guard let latest else { return print("the procedure has never run") }
+        Output.table(
+            [["STAGE", "KIND", "STATE", "ROWS", "STARTED", "FINISHED", "REASON"]]
+                + latest.stages.map { stage in
+                    [
+                        stage.name, stage.kind, stage.state.rawValue, Output.number(stage.rows), stage.startedAt ?? "",
+                        stage.finishedAt ?? "", stage.reason ?? "",
+                    ]
+                }
+        )
+        print("procedure run \(latest.id) of \(latest.createdAt): \(MaintenanceView.summary(of: latest))")
+    }
+}
+
+extension Services {
+    /// Refuses a procedure whose targets cannot be what its stages say, before anything is done.
+    func check(_ procedure: Procedure) throws(ConfigurationError) {
+        for stage in procedure.stages where stage.off == nil {
+            guard case .target(let name) = stage.work else { continue }
+            _ = try self.resolve(self.catalog.entry(named: name), maxAge: stage.maxAge, keep: stage.keep)
+        }
+    }
+}

@@ -1,0 +1,28 @@
+import Shared
+
+/// What happens to a run of the procedure, for those who watch.
+enum ProcedureNews: Sendable {
+    /// It begins, or goes on with a new owner.
+    case began(ProcedureRecord, isNew: Bool)
+    case stageBegan(ProcedureRecord, StageRecord)
+    /// Rows that the stage at work has deleted so far, of about as many as there are.
+    case progress(StageRecord, rows: Int, estimated: Int)
+    case stageEnded(ProcedureRecord, StageRecord)
+    case ended(ProcedureRecord)
+}
+
+/// Somebody who watches a run of the procedure; nothing fails for its sake.
+protocol ProcedureObserver: Sendable {
+    func note(_ news: ProcedureNews) async
+}
+
+/// When a stage has to be over, and why.
+struct StageLimit: Sendable {
+    var instant: ContinuousClock.Instant
+    /// What its runs end with.
+    var reason: String
+    /// Whether runs may end by themselves by then, with a reason of their own.
+    var isTimeout: Bool
+
+    var left: Duration { max(.zero, ContinuousClock.now.duration(to: self.instant)) }
+}

@@ -1,0 +1,213 @@
+import PostgresClient
+import Shared
+import Synchronization
+
+/// Cleans a target in all its schemas, a few at a time, and waits for the end.
+struct TargetStage: Sendable {
+    let executor: ProcedureExecutor
+    let stage: StageRecord
+    /// The id of the run of the procedure.
+    let procedure: String
+    let limit: StageLimit?
+
+    /// How many runs are under way at a time: enough for all workers, few enough to be looked at.
+    private static let width = 8
+    /// How often progress is told.
+    private static let pause = Duration.milliseconds(500)
+
+    private var services: Services { self.executor.services }
+
+    /// A run that did not end well, or could not be started.
+    private struct Failure: Encodable {
+        var schema: String?
+        var run: String?
+        var error: String
+    }
+
+    private struct Detail: Encodable {
+        var runs: Int
+        var cascaded: Int
+        /// The first few.
+        var failed: [Failure]
+    }
+
+    /// How many failures are told one by one.
+    private static let mostFailures = 20
+
+    func run(_ name: String, _ definition: Stage) async throws -> Ledger.StageEnd {
+        let entry = try self.services.catalog.entry(named: name)
+        let knobs: KnobValues
+        switch try self.services.resolve(entry, maxAge: definition.maxAge, keep: definition.keep) {
+        case .off(let reason): return Ledger.StageEnd(.off, reason: reason)
+        case .on(let values): knobs = values
+        }
+        let entries = try await self.executor.patiently { try await self.services.instances(of: entry, $0) }
+        let runs = StartedRuns()
+        let failures = try await withThrowingTaskGroup(of: [Failure].self) { group in
+            group.addTask {
+                try await self.clean(entries, knobs) { runs.append($0) }
+            }
+            group.addTask {
+                while true {
+                    try await Task.sleep(for: Self.pause)
+                    await self.tellProgress(runs.all)
+                }
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? []
+        }
+        return try await self.end(failures, of: entries.count)
+    }
+
+    private func end(_ failures: [Failure], of count: Int) async throws -> Ledger.StageEnd {
+        let (stage, procedure, ledger) = (self.stage, self.procedure, self.services.ledger)
+        let runs = try await self.executor.patiently { try await ledger.runs(of: stage, of: procedure, $0) }
+        let detail = Detail(
+            runs: runs.count,
+            cascaded: runs.reduce(0) { $0 + $1.cascaded },
+            failed: Array(failures.prefix(Self.mostFailures))
+        )
+        var end = Ledger.StageEnd(
+            failures.isEmpty ? .finished : .failed,
+            rows: runs.reduce(0) { $0 + $1.rows },
+            detail: try JSONValue(detail)
+        )
+        if let first = failures.first {
+            let place = first.schema.map { "\($0): " } ?? ""
+            end.reason =
+                count == 1
+                ? first.error : "\(failures.count) of \(count) runs failed, the first of them \(place)\(first.error)"
+        }
+        return end
+    }
+
+    /// Cleans all; one that fails does not stop the others.
+    private func clean(
+        _ entries: [CatalogEntry],
+        _ knobs: KnobValues,
+        started: @escaping @Sendable (String) -> Void
+    ) async throws -> [Failure] {
+        try await withThrowingTaskGroup(of: Failure?.self) { group in
+            var waiting = entries.makeIterator()
+            func begin() {
+                guard let entry = waiting.next() else { return }
+                group.addTask { try await self.clean(entry, knobs, started) }
+            }
+            for _ in 0..<Self.width { begin() }
+            var failures: [Failure] = []
+            while let failure = try await group.next() {
+                if let failure { failures.append(failure) }
+                begin()
+            }
+            return failures
+        }
+    }
+
+    private func clean(
+        _ entry: CatalogEntry,
+        _ knobs: KnobValues,
+        _ started: @Sendable (String) -> Void
+    ) async throws -> Failure? {
+        var failure = Failure(schema: entry.schema, run: nil, error: "")
+        do {
+            if let limit, limit.left == .zero {
+                failure.error = limit.reason
+                return failure
+            }
+            let record = try await self.start(entry, knobs)
+            failure.run = record.run
+            failure.schema = record.schema
+            started(record.run)
+            guard let error = try await self.wait(for: record.run) else { return nil }
+            failure.error = error
+        } catch let error as CancellationError {
+            throw error
+        } catch {
+            failure.error = "\(error)"
+        }
+        return failure
+    }
+
+    private func start(_ entry: CatalogEntry, _ knobs: KnobValues) async throws -> RunRecord {
+        while true {
+            do {
+                return try await self.executor.patiently { connection in
+                    try await self.launcher(connection).start(
+                        entry,
+                        knobs: knobs,
+                        priority: .default,
+                        batchRows: self.services.configuration.batches.rows,
+                        timeout: self.runTimeout
+                    ).run
+                }
+            } catch  where Fault(error) == .queueAway {
+                if let limit, limit.left == .zero { throw error }
+                try await Task.sleep(for: Self.pause)
+            }
+        }
+    }
+
+    /// A run ends by itself, should this process and all that could take over vanish; a closing window gives it a little longer,
+    /// so that its error is the window's.
+    private var runTimeout: Duration? {
+        guard let limit else { return nil }
+        return max(.milliseconds(1), limit.left) + (limit.isTimeout ? .zero : self.executor.lease * 2)
+    }
+
+    /// Waits until a run is over, or its time; nil when it ended well.
+    private func wait(for run: String) async throws -> String? {
+        let (queue, lease) = (self.executor.queue, self.executor.lease)
+        let launcher = try await self.executor.patiently { self.launcher($0) }
+        let status = try await launcher.wait(for: run, until: self.limit?.instant)
+        if status.isPausedByError { return "paused by an error: \(status.error ?? "")" }
+        if status.state.isOver { return status.state == .finished ? nil : status.error ?? status.state.rawValue }
+        let reason = self.limit?.reason ?? "timed out"
+        try await queue.end(run, as: .failed, error: reason)
+        return try await self.executor.patiently { connection in
+            let ended = try await self.launcher(connection).waitForEnd(of: run, within: lease * 3)
+            return ended?.state == .finished ? nil : reason
+        }
+    }
+
+    private func launcher(_ connection: PostgresConnection) -> RunLauncher {
+        let session = Session(services: self.services, queue: self.executor.queue, connection: connection)
+        return RunLauncher(session: session, isQuiet: true)
+    }
+
+    private func tellProgress(_ runs: [String]) async {
+        var (rows, estimated) = (0, 0)
+        do {
+            for run in runs {
+                let fields = try await self.executor.queue.fields(of: run)
+                rows += fields["rows"].flatMap { Int($0) } ?? 0
+                estimated += fields["estimated"].flatMap { Int($0) } ?? 0
+            }
+        } catch {
+            // Redis is away: progress is told when it is back.
+            return
+        }
+        await self.executor.tell(.progress(self.stage, rows: rows, estimated: estimated))
+    }
+}
+
+/// The runs of a stage that were started so far.
+private final class StartedRuns: Sendable {
+    private let runs = Mutex<[String]>([])
+
+    var all: [String] { self.runs.withLock { $0 } }
+
+    func append(_ run: String) { self.runs.withLock { $0.append(run) } }
+}
+
+extension Services {
+    /// The targets that a target stands for: itself, in one schema.
+    func instances(of entry: CatalogEntry, _ connection: PostgresConnection) async throws -> [CatalogEntry] { [entry] }
+
+    /// The schemas that a scope names: a group's, or just itself.
+    func schemas(of scope: String, _ connection: PostgresConnection) async throws -> [String] { [scope] }
+}
+
+extension CatalogEntry {
+    /// Where its table is, if that is said.
+    var schema: String? { if case .table(let target) = self { target.schema } else { nil } }
+}
