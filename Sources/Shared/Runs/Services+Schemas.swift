@@ -13,7 +13,7 @@ extension Services {
         let (name, text): (String, String?) =
             switch knob {
             case .literal(let text): ("schemas.\(group.name).skip.when", text)
-            case .variable(let name, let otherwise): (name, try self.environment.value(name) ?? otherwise)
+            case .variable(let name, let otherwise, _): (name, try self.environment.value(name) ?? otherwise)
             }
         guard let text else { return false }
         do { return try StoreDefinition.flag(text) } catch { throw ConfigurationError(name: name, rejected: error) }
