@@ -10,13 +10,8 @@ struct Producer: AsyncParsableCommand {
             "Plans cleanups of PostgreSQL tables into batches, enqueues them into Redis, and shows their progress.",
         subcommands: [
             Setup.self, Targets.self, PlanCommand.self, Enqueue.self, Cleanup.self, Status.self, Runs.self, Pause.self,
-<<<<<<< HEAD
-            Resume.self, Cancel.self, Dead.self, Recover.self, DoctorCommand.self, Schedules.self, Events.self,
-            Serve.self,
-=======
             Resume.self, Cancel.self, Dead.self, Maintenance.self, Recover.self, DoctorCommand.self, Schedules.self,
             Events.self, Serve.self,
->>>>>>> 9a9c0a32672ddd9eefa640e14ea60f089ef9a6d5
         ]
     )
 }

@@ -39,26 +39,18 @@ struct CatalogParser {
         return result
     }
 
-<<<<<<< HEAD
-    /// Reads a preset, which holds nothing but targets and their stores, and may say that one is gone.
-    static func targets(ofPreset file: ConfigurationFile, _ known: Known) throws(ConfigurationError) -> Result {
-        var result = Result()
-        let sections = [Self.section, StoreParser.section, SchemaGroupParser.section]
-        guard let section = try file.root.fields(sections)[Self.section] else { return result }
-=======
     /// What a preset may hold besides targets; others read it.
     private static let sections = [
-        StoreParser.section, HookParser.section, AnnouncementParser.section, ProcedureParser.section, IndexGroup.section,
-        Roles.section,
+        StoreParser.section, SchemaGroupParser.section, HookParser.section, AnnouncementParser.section,
+        ProcedureParser.section, IndexGroup.section, Roles.section,
     ]
 
     /// Reads a preset, which holds no settings, and may say that a target is gone.
-    static func targets(ofPreset file: ConfigurationFile, stores: [String]) throws(ConfigurationError) -> Result {
+    static func targets(ofPreset file: ConfigurationFile, _ known: Known) throws(ConfigurationError) -> Result {
         var result = Result()
         guard let section = try file.root.fields([Self.section] + Self.sections)[Self.section] else {
             return result
         }
->>>>>>> 9a9c0a32672ddd9eefa640e14ea60f089ef9a6d5
         for entry in try section.entries() {
             if try entry.value.entries().contains(where: { $0.key == Self.removed }) {
                 let reason = try entry.value.fields([Self.removed]).required(Self.removed, accepted: "why")

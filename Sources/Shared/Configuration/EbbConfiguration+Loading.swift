@@ -25,11 +25,8 @@ extension EbbConfiguration {
     private static let sections =
         [
             CatalogParser.section, ScheduleParser.section, StoreParser.section, HookParser.section,
-<<<<<<< HEAD
-            AnnouncementParser.section, SchemaGroupParser.section,
-=======
-            AnnouncementParser.section, ProcedureParser.section, IndexGroup.section, Roles.section,
->>>>>>> 9a9c0a32672ddd9eefa640e14ea60f089ef9a6d5
+            AnnouncementParser.section, SchemaGroupParser.section, ProcedureParser.section, IndexGroup.section,
+            Roles.section,
         ] + SessionLayoutParser.fields.map { "\(SessionLayoutParser.section).\($0)" }
 
     /// Walks the file along the dots of the settings' keys.

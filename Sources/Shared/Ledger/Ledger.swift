@@ -102,12 +102,7 @@ package struct Ledger: Sendable {
     private static let migrations = [
         PackageResources.v001_ledger_sql, PackageResources.v002_under_fire_sql, PackageResources.v003_after_sql,
         PackageResources.v004_schedules_sql,
-<<<<<<< HEAD
-        PackageResources.v005_objects_sql, PackageResources.v006_scope_sql,
-=======
-        PackageResources.v005_objects_sql,
-        PackageResources.v007_procedure_sql,
->>>>>>> 9a9c0a32672ddd9eefa640e14ea60f089ef9a6d5
+        PackageResources.v005_objects_sql, PackageResources.v006_scope_sql, PackageResources.v007_procedure_sql,
     ]
 
     /// The statements of a migration: they end with a semicolon at a line's end, outside comments.
