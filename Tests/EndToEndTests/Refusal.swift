@@ -132,7 +132,7 @@ extension Refusal {
             environment: ["EBB_PRESETS": "distro"],
             says: "EBB_PRESETS",
             "distro",
-            "accepted: distr"
+            "accepted: distr, ayon"
         ),
     ]
 

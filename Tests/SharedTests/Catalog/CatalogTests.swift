@@ -61,7 +61,7 @@ import Testing
     }
 
     @Test func `an unknown preset is refused`() {
-        #expect(throws: ConfigurationError("unknown preset ayno; accepted: distr")) {
+        #expect(throws: ConfigurationError("unknown preset ayno; accepted: distr, ayon")) {
             try Catalog.load(presets: ["ayno"], file: nil)
         }
     }
