@@ -70,14 +70,6 @@ import Testing
                 inProjects: true
             ),
             Case(
-                target: "UnusedFiles",
-                table: "files",
-                seed: AyonSeed(entities: 300, activities: 20_000, files: 5_000),
-                oracles: [.unusedFiles],
-                least: 2_000,
-                inProjects: true
-            ),
-            Case(
                 target: "UnusedThumbnails",
                 table: "thumbnails",
                 seed: AyonSeed(entities: 1_000, activities: 100, files: 1_000, thumbnails: 10_000),
