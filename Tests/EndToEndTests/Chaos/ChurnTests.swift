@@ -81,7 +81,10 @@ import Testing
         var sizes: [String: Int] = [:]
         for key in try await sandbox.keys() {
             let type = try await sandbox.redis.send("TYPE", key).string ?? "none"
-            let command = ["stream": "XLEN", "hash": "HLEN", "zset": "ZCARD", "list": "LLEN", "set": "SCARD"][type]
+            let commands = [
+                "stream": "XLEN", "hash": "HLEN", "zset": "ZCARD", "list": "LLEN", "set": "SCARD", "string": "STRLEN",
+            ]
+            let command = commands[type]
             sizes[key] = try await sandbox.redis.send(try #require(command, "\(key) is a \(type)"), key).int
         }
         return sizes
