@@ -40,14 +40,14 @@ import Testing
                 least: 2_000
             ),
             Case(
-                target: "Logs",
+                target: "OldLogs",
                 table: "events",
                 seed: AyonSeed(events: 20_000, logs: 400_000),
                 oracles: [.logs],
                 least: 150_000
             ),
             Case(
-                target: "Events",
+                target: "OldEvents",
                 table: "events",
                 seed: AyonSeed(events: 430_000, logs: 20_000),
                 oracles: [.events],
