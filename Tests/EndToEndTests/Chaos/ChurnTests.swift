@@ -79,7 +79,8 @@ import Testing
             return beating == 1 && consumers <= 1
         }
         var sizes: [String: Int] = [:]
-        for key in try await sandbox.keys() {
+        // Events are kept up to a number of their own.
+        for key in try await sandbox.keys() where !key.hasSuffix(":events") {
             let type = try await sandbox.redis.send("TYPE", key).string ?? "none"
             let commands = [
                 "stream": "XLEN", "hash": "HLEN", "zset": "ZCARD", "list": "LLEN", "set": "SCARD", "string": "STRLEN",
