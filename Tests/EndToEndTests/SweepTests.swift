@@ -67,7 +67,8 @@ import Testing
             }
             #expect(killed.outcome.status == .killed(by: SIGKILL))
             try await Self.add(500, age: 259_300, named: "old", sandbox)
-            let (_, stopped) = try await sandbox.during(.worker, ["sweep", "--json"], environment: variables) { worker in
+            let (_, stopped) = try await sandbox.during(.worker, ["sweep", "--json"], environment: variables) {
+                worker in
                 try await until("the next one has swept") {
                     try await sandbox.redis.send("EXISTS", sandbox.key("product-session-old-499")).int == 0
                         && sandbox.keys().count { $0.contains("product-session-old") } == 0
