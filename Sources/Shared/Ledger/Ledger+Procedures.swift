@@ -31,8 +31,8 @@ extension Ledger {
             if let id = created, let record = try await self.procedure(id, connection) {
                 return .owned(record, isNew: true)
             }
-            if let record = try await self.takeOverProcedure(owner: owner, lease: lease, connection) {
-                return .owned(record, isNew: false)
+            if let taken = try await self.takeOverProcedure(owner: owner, lease: lease, connection) {
+                return .owned(taken.record, isNew: taken.isNew)
             }
             if let record = try await self.procedures(1, unfinished: true, connection).first { return .alive(record) }
             // It ended between two of the statements.
@@ -83,31 +83,54 @@ extension Ledger {
         return id
     }
 
-    /// Takes over the unfinished run whose owner has given no sign of life for its lease; nil when there is none.
+    /// Inserts a run that nobody owns yet; nil when one is not over.
+    func insertProcedure(
+        _ stages: [Stage],
+        for slot: Slot,
+        _ connection: isolated PostgresConnection
+    ) throws -> String? {
+        try self.insertProcedure(
+            stages,
+            selection: StageSelection(),
+            owner: "",
+            lease: .zero,
+            for: slot,
+            connection
+        )
+    }
+
+    /// The run that is not over; nil when there is none.
+    func unfinishedProcedure(_ connection: isolated PostgresConnection) throws -> String? {
+        try connection.run("SELECT id FROM \(self.table("procedure_run")) WHERE finished_at IS NULL").rows.first?
+            .text(0)
+    }
+
+    /// Takes over the unfinished run whose owner has given no sign of life for its lease, or that has had none yet; nil when there
+    /// is none.
     ///
-    /// - Returns: it, with for how long it had been left.
+    /// - Returns: it, with for how long it had been left, and whether it has had no owner.
     package func takeOverProcedure(
         owner: String,
         lease: Duration,
         _ connection: PostgresConnection
-    ) async throws -> ProcedureRecord? {
+    ) async throws -> (record: ProcedureRecord, isNew: Bool)? {
         let taken = try await connection.query(
             """
             UPDATE \(self.table("procedure_run")) AS p
-            SET owner = $1, beat_at = clock_timestamp(), taken_over = taken_over + 1,
+            SET owner = $1, beat_at = clock_timestamp(), taken_over = p.taken_over + (p.owner <> '')::integer,
                 lease_until = clock_timestamp() + $2::bigint * interval '1 microsecond'
-            FROM (SELECT id, lease_until FROM \(self.table("procedure_run"))
+            FROM (SELECT id, lease_until, owner FROM \(self.table("procedure_run"))
                   WHERE finished_at IS NULL AND lease_until < clock_timestamp() FOR UPDATE) AS lapsed
             WHERE p.id = lapsed.id
-            RETURNING p.id, extract(epoch FROM clock_timestamp() - lapsed.lease_until)::bigint
+            RETURNING p.id, extract(epoch FROM clock_timestamp() - lapsed.lease_until)::bigint, lapsed.owner = ''
             """,
             [owner, String(lease.wholeMicroseconds)],
             deadline: Self.patience
         )
         guard let row = taken.rows.first else { return nil }
-        var record = try await self.procedure(try row.text(0), connection)
-        record?.lapsedSeconds = row.int(1) ?? 0
-        return record
+        guard var record = try await self.procedure(try row.text(0), connection) else { return nil }
+        record.lapsedSeconds = row.int(1) ?? 0
+        return (record, row.bool(2) == true)
     }
 
     /// Keeps a run; false when somebody else owns it now, or it is over.
@@ -126,9 +149,16 @@ extension Ledger {
         )
     }
 
-    /// Lets anybody take a run over at once.
-    package func leaveProcedure(_ id: String, owner: String, _ connection: PostgresConnection) async throws {
-        _ = try await self.update(id, owner, "lease_until = clock_timestamp()", [], connection)
+    /// Lets anybody take over at once what this owner has.
+    package func leaveProcedures(of owner: String, _ connection: PostgresConnection) async throws {
+        _ = try await connection.query(
+            """
+            UPDATE \(self.table("procedure_run")) SET lease_until = clock_timestamp()
+            WHERE owner = $1 AND finished_at IS NULL
+            """,
+            [owner],
+            deadline: Self.patience
+        )
     }
 
     /// Ends a run; stages that were not over are skipped, one at work has failed.
