@@ -125,7 +125,11 @@ struct ProcedureDocument: Decodable, Sendable {
             let (first, outcome) = try await self.maintenance(sandbox)
             #expect(outcome.status == .exited(0), "\(outcome.errors) \(outcome.output)")
             // Other tests' snapshots may keep the vacuum from its work.
-            #expect(first.states.dropLast() == ["Note: finished", "Logs: finished", "Files: finished", "Off: off", "Missing: finished"])
+            #expect(
+                first.states.dropLast() == [
+                    "Note: finished", "Logs: finished", "Files: finished", "Off: off", "Missing: finished",
+                ]
+            )
             #expect(["finished", "skipped"].contains(first.stages[5].state))
             #expect(first.stages.map(\.rows) == [0, 500, 300, 0, 0, 0] && first.rows == 800)
             #expect(first.stages[3].reason == "OFF_AGE is not set")
@@ -134,16 +138,6 @@ struct ProcedureDocument: Decodable, Sendable {
             #expect(second.state == "finished" && second.rows == 0 && second.procedure != first.procedure)
             #expect(second.stages[5].reason == "the procedure has deleted nothing")
             try await sandbox.expectQueueAtRest()
-        }
-    }
-
-    @Test func `its runs leave the vacuum to the stage`() async throws {
-        try await self.withProjects { sandbox in
-            let (first, _) = try await self.maintenance(sandbox, "--skip", "vacuum")
-            #expect(first.rows == 800)
-            try await until("statistics have arrived") {
-                try await sandbox.number("SELECT n_tup_del FROM pg_stat_all_tables WHERE relid = '\(sandbox.schema).logs'::regclass") == 500
-            }
         }
     }
 
@@ -200,7 +194,8 @@ struct ProcedureDocument: Decodable, Sendable {
     @Test func `a second one says that the first is under way, and refuses other stages`() async throws {
         try await self.withProjects { sandbox in
             try await self.slowDown(sandbox)
-            let (_, outcome) = try await sandbox.during(.producer, ["maintenance"], environment: Self.environment) { _ in
+            let (_, outcome) = try await sandbox.during(.producer, ["maintenance"], environment: Self.environment) {
+                _ in
                 try await until("a run is at work") { try await sandbox.runs().count == 1 }
                 let second = try await sandbox.producer("maintenance")
                 #expect(second.status == .exited(0), "\(second.errors)")
@@ -219,7 +214,8 @@ struct ProcedureDocument: Decodable, Sendable {
     @Test func `is gone on with after a kill in the middle`() async throws {
         try await self.withProjects { sandbox in
             try await self.slowDown(sandbox)
-            let (_, killed) = try await sandbox.during(.producer, ["maintenance"], environment: Self.environment) { first in
+            let (_, killed) = try await sandbox.during(.producer, ["maintenance"], environment: Self.environment) {
+                first in
                 try await until("some rows are gone") {
                     try await sandbox.number("SELECT count(*) FROM \(sandbox.schema).logs") < 1_000
                 }
@@ -269,7 +265,8 @@ struct ProcedureDocument: Decodable, Sendable {
     @Test func `says in the ledger that it was told to stop`() async throws {
         try await self.withProjects { sandbox in
             try await self.slowDown(sandbox)
-            let (_, outcome) = try await sandbox.during(.producer, ["maintenance"], environment: Self.environment) { first in
+            let (_, outcome) = try await sandbox.during(.producer, ["maintenance"], environment: Self.environment) {
+                first in
                 try await until("some rows are gone") {
                     try await sandbox.number("SELECT count(*) FROM \(sandbox.schema).logs") < 1_000
                 }
@@ -297,7 +294,9 @@ struct ProcedureDocument: Decodable, Sendable {
             #expect(none.status == .exited(0), "\(none.errors)")
             #expect(none.output.contains("streams are ready\nBoth server and maintenance are disabled. Exiting...\n"))
             let wrong = try await sandbox.producer("start", environment: ["RUN_SETUP": "perhaps"])
-            #expect(wrong.status == .exited(2) && wrong.errors.contains("RUN_SETUP: \"perhaps\" is neither true nor false"))
+            #expect(
+                wrong.status == .exited(2) && wrong.errors.contains("RUN_SETUP: \"perhaps\" is neither true nor false")
+            )
             let away = try await sandbox.producer("start", environment: ["DATABASE_URL": "postgres://127.0.0.1:1/none"])
             #expect(away.status == .exited(2))
             try await sandbox.execute("DROP SCHEMA \(sandbox.namespace) CASCADE")
@@ -305,7 +304,9 @@ struct ProcedureDocument: Decodable, Sendable {
                 "start",
                 environment: ["RUN_SETUP": "no", "RUN_SERVER": "n", "RUN_MAINTENANCE": "f"]
             )
-            #expect(bare.status == .exited(0) && bare.output == "Both server and maintenance are disabled. Exiting...\n")
+            #expect(
+                bare.status == .exited(0) && bare.output == "Both server and maintenance are disabled. Exiting...\n"
+            )
             #expect(try await sandbox.value("SELECT to_regnamespace('\(sandbox.namespace)')") == nil)
         }
     }
@@ -317,7 +318,9 @@ struct ProcedureDocument: Decodable, Sendable {
             environment["MAINTENANCE_CRON"] = "0 3 * * *"
             let (_, outcome) = try await sandbox.during(.producer, ["start"], environment: environment) { start in
                 try await until("it serves") {
-                    try await sandbox.number("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ebb serve'") > 0
+                    try await sandbox.number(
+                        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ebb serve'"
+                    ) > 0
                 }
                 if hasProcedure {
                     try await until("the schedule is known") {
@@ -336,22 +339,30 @@ struct ProcedureDocument: Decodable, Sendable {
         try await self.withProjects { sandbox in
             var environment = Self.environment
             // A slot of some hours ago, and the next one as many hours away.
-            let hour = (try await sandbox.number("SELECT extract(hour FROM now() AT TIME ZONE 'UTC')::integer") + 14) % 24
+            let hour =
+                (try await sandbox.number("SELECT extract(hour FROM now() AT TIME ZONE 'UTC')::integer") + 14) % 24
             environment["MAINTENANCE_CRON"] = "0 \(hour) * * *"
             let served = environment
-            @Sendable func serve(until what: Comment, _ condition: @Sendable @escaping () async throws -> Bool) async throws {
+            @Sendable func serve(
+                until what: Comment,
+                _ condition: @Sendable @escaping () async throws -> Bool
+            ) async throws {
                 _ = try await sandbox.during(.producer, ["serve"], environment: served) { serve in
                     try await until(what) { try await condition() }
                     try await serve.stop()
                 }
             }
             try await serve(until: "the schedule is known") {
-                guard try await sandbox.value("SELECT to_regclass('\(sandbox.namespace).schedule')") != nil else { return false }
+                guard try await sandbox.value("SELECT to_regclass('\(sandbox.namespace).schedule')") != nil else {
+                    return false
+                }
                 return try await sandbox.number("SELECT count(*) FROM \(sandbox.namespace).schedule") == 1
             }
             #expect(try await sandbox.number("SELECT count(*) FROM \(sandbox.namespace).procedure_run") == 0)
             // As if it had been known for days, and nobody had served at its slot.
-            try await sandbox.execute("UPDATE \(sandbox.namespace).schedule SET since = now() - interval '3 days', seen_at = now()")
+            try await sandbox.execute(
+                "UPDATE \(sandbox.namespace).schedule SET since = now() - interval '3 days', seen_at = now()"
+            )
             try await sandbox.withWorkers(1) { _ in
                 try await serve(until: "the procedure is over") {
                     try await sandbox.number(

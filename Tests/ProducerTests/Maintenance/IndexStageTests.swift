@@ -89,7 +89,9 @@ import Testing
             #expect(record.states == ["Missing: failed"])
             let stage = try record.stage("Missing")
             #expect(stage.reason?.hasPrefix("\(schema).things_wrong: ") == true, "\(stage.reason ?? "")")
-            #expect(stage.detail?["skipped"] == .array([.string("\(schema).none_at: there is no table \(schema).none")]))
+            #expect(
+                stage.detail?["skipped"] == .array([.string("\(schema).none_at: there is no table \(schema).none")])
+            )
             #expect(try await self.indexes(bed, schema) == ["things_at"])
         }
     }

@@ -25,7 +25,11 @@ import Testing
         """
     }
 
-    private func withProcedure(_ stages: String, ownClock: Bool = false, _ body: (TestBed) async throws -> Void) async throws {
+    private func withProcedure(
+        _ stages: String,
+        ownClock: Bool = false,
+        _ body: (TestBed) async throws -> Void
+    ) async throws {
         try await withTestBed(settings: Self.settings(stages), ownClock: ownClock, body)
     }
 
@@ -59,7 +63,8 @@ import Testing
     }
 
     @Test func `stages are switched off, left out and picked`() async throws {
-        try await self.withProcedure("    - {hook: Good, enabled: no}\n    - {hook: Good2}\n    - {hook: Bad}\n") { bed in
+        try await self.withProcedure("    - {hook: Good, enabled: no}\n    - {hook: Good2}\n    - {hook: Bad}\n") {
+            bed in
             let skipped = try await bed.procedure(selection: StageSelection(skip: ["Bad"]))
             #expect(skipped.state == .finished)
             #expect(skipped.states == ["Good: off", "Good2: finished", "Bad: skipped"])
@@ -174,9 +179,19 @@ import Testing
                     bed.connection
                 )
             }
-            let isBeating = try await bed.ledger.beatProcedure(record.id, owner: first.owner, lease: .seconds(1), bed.connection)
+            let isBeating = try await bed.ledger.beatProcedure(
+                record.id,
+                owner: first.owner,
+                lease: .seconds(1),
+                bed.connection
+            )
             #expect(!isBeating)
-            let isEnding = try await bed.ledger.finishProcedure(record.id, owner: first.owner, error: nil, bed.connection)
+            let isEnding = try await bed.ledger.finishProcedure(
+                record.id,
+                owner: first.owner,
+                error: nil,
+                bed.connection
+            )
             #expect(!isEnding)
             let ended = try await second.execute(taken, isNew: false)
             #expect(ended.states == ["Good: finished", "Good2: finished", "Bad: failed"])

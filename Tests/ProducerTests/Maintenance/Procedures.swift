@@ -48,7 +48,9 @@ extension TestBed {
 
     /// Lets the lease of the unfinished run be over, as if its owner had vanished.
     func lapse() async throws {
-        try await self.run("UPDATE \(self.ledger.table("procedure_run")) SET lease_until = clock_timestamp() - interval '1 s'")
+        try await self.run(
+            "UPDATE \(self.ledger.table("procedure_run")) SET lease_until = clock_timestamp() - interval '1 s'"
+        )
     }
 }
 

@@ -1,9 +1,9 @@
 import PostgresClient
-import Shared
 import TestSupport
 import Testing
 
 @testable import Producer
+@testable import Shared
 
 @Suite(.timeLimit(.minutes(2))) struct VacuumStageTests {
     private static let targets = """
@@ -119,7 +119,10 @@ import Testing
             let stage = try record.stage("vacuum")
             #expect(stage.state == .skipped)
             let reason = try #require(stage.reason)
-            #expect(reason.contains("has a snapshot of ") && reason.contains("from before its rows were deleted"), "\(reason)")
+            #expect(
+                reason.contains("has a snapshot of ") && reason.contains("from before its rows were deleted"),
+                "\(reason)"
+            )
             await holder.close()
         }
     }
@@ -136,8 +139,33 @@ import Testing
         }
     }
 
+    @Test func `runs of the procedure leave the vacuum to the stage, if it is to come`() async throws {
+        try await self.withTables { bed in
+            for skip in [[], ["vacuum"]] {
+                let executor = try bed.executor()
+                guard
+                    case .owned(let record, true) = try await bed.begin(executor, selection: StageSelection(skip: skip))
+                else { throw UnexpectedState("it did not begin") }
+                let others = try await bed.start("Others")
+                #expect(try await !bed.ledger.isVacuumedLater(others.run, bed.connection))
+                let stage = record.stages[0]
+                try await bed.ledger.beginStage(stage, of: record.id, owner: executor.owner, bed.connection)
+                let run = try await bed.start("Parents")
+                #expect(try await bed.ledger.isVacuumedLater(run.run, bed.connection) == skip.isEmpty)
+                #expect(try await !bed.ledger.isVacuumedLater(others.run, bed.connection))
+                _ = try await executor.stop(record, reason: "enough")
+                #expect(try await !bed.ledger.isVacuumedLater(run.run, bed.connection))
+                for run in [run, others] {
+                    _ = try await bed.ledger.finish(run.run, state: .cancelled, error: nil, bed.connection)
+                }
+            }
+        }
+    }
+
     @Test func `tables that are named are vacuumed in any case, and a missing one is a failure`() async throws {
-        try await self.withTables("{vacuum: [others]}, {vacuum: [others, nothing], name: wrong}, {vacuum: others, full: true, name: full}") { bed in
+        try await self.withTables(
+            "{vacuum: [others]}, {vacuum: [others, nothing], name: wrong}, {vacuum: others, full: true, name: full}"
+        ) { bed in
             let record = try await bed.procedure()
             #expect(record.states == ["vacuum: finished", "wrong: failed", "full: finished"])
             #expect(try record.stage("wrong").reason == "\"nothing\": there is no such table")

@@ -47,7 +47,9 @@ import Testing
         #expect(try self.closes("00:00-06:00", "2026-10-24T22:30:00Z", self.berlin) == "2026-10-25T05:00:00Z")
     }
 
-    @Test(arguments: ["", "22:00", "22-6", "25:00-06:00", "22:60-06:00", "24:00-06:00", "22:00-24:01", "a-b", "-1:00-2:00"])
+    @Test(arguments: [
+        "", "22:00", "22-6", "25:00-06:00", "22:60-06:00", "24:00-06:00", "22:00-24:01", "a-b", "-1:00-2:00",
+    ])
     func `what is no time of day is refused`(_ text: String) {
         let expected = RejectedValue(text, "is no time of day", accepted: DailyWindow.accepted)
         #expect(throws: expected) { try DailyWindow(text) }

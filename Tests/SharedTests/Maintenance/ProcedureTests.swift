@@ -97,7 +97,10 @@ import Testing
         ("stages: [{index: Nothing}]", "there is no group of indexes Nothing"),
         ("stages: [{sweep: tokens}]", "there is no sweep of tokens"),
         ("stages: [{target: Logs}, {target: Logs}]", "there are two stages Logs; accepted: another \"name\""),
-        ("stages: [{target: Logs, hook: Push}]", "a stage does one thing; accepted: one of target, sweep, hook, index, vacuum"),
+        (
+            "stages: [{target: Logs, hook: Push}]",
+            "a stage does one thing; accepted: one of target, sweep, hook, index, vacuum"
+        ),
         ("stages: [{name: Logs}]", "a stage does one thing"),
         ("stages: [{target: Logs, windows: 1}]", "unknown key; did you mean \"window\"?"),
         ("stages: [{target: Logs, window: night}]", "\"night\" is no time of day"),
@@ -108,7 +111,10 @@ import Testing
         ("stages: [{vacuum: []}]", "the list is empty; accepted: touched, or a list of tables"),
         ("stages: []", "this is no list, or an empty one"),
         ("{stages: [{target: Logs}], changes: {Log: {enabled: no}}}", "unknown key; did you mean \"Logs\"?"),
-        ("{stages: [{target: Logs}], schedule: {cron: '@daily', timeout: 1h}}", "the procedure has no timeout of its own"),
+        (
+            "{stages: [{target: Logs}], schedule: {cron: '@daily', timeout: 1h}}",
+            "the procedure has no timeout of its own"
+        ),
     ])
     func `a mistake is one sentence that says where`(_ yaml: String, _ sentence: String) throws {
         let procedure = yaml.hasPrefix("{") ? "procedure: \(yaml)\n" : "procedure: {\(yaml)}\n"
@@ -146,7 +152,9 @@ import Testing
         #expect(!roles.setup && !roles.server && !roles.maintenance)
     }
 
-    @Test(arguments: [[:], ["RUN_SETUP": "", "RUN_SERVER": "", "RUN_MAINTENANCE": ""], ["RUN_SETUP": "1", "RUN_SERVER": "YES"]])
+    @Test(arguments: [
+        [:], ["RUN_SETUP": "", "RUN_SERVER": "", "RUN_MAINTENANCE": ""], ["RUN_SETUP": "1", "RUN_SERVER": "YES"],
+    ])
     func `what is not set, empty or true is on`(_ variables: [String: String]) throws {
         #expect(try self.load(variables) == Roles())
     }
