@@ -81,7 +81,7 @@ struct Schedules: AsyncParsableCommand {
         }
         guard let timing = entry.timing else { return line }
         line.cron = timing.cron.text
-        line.timeZone = timing.zone.identifier
+        line.timeZone = timing.zone.name
         line.jitterSeconds = timing.jitter.timeInterval
         line.catchUpSeconds = timing.catchUp.timeInterval
         line.timeoutSeconds = timing.timeout?.timeInterval

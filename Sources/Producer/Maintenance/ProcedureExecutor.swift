@@ -136,7 +136,7 @@ struct ProcedureExecutor: Sendable {
         var limits: [StageLimit] = []
         if let window = definition.window {
             guard let close = window.closes(after: now, in: self.procedure.zone) else {
-                let reason = "outside its window \(window) (\(self.procedure.zone.identifier))"
+                let reason = "outside its window \(window) (\(self.procedure.zone.name))"
                 return try await self.end(stage, of: record, Ledger.StageEnd(.skipped, reason: reason))
             }
             let left = min(close.timeIntervalSince(now), 10 * 86_400)

@@ -90,3 +90,8 @@ package struct CronExpression: Sendable, Hashable {
     /// Whether hour and minute are fixed, so that a clock that is put forward or back must neither drop nor double them.
     var isFixedTime: Bool { !self.hours.isWild && !self.minutes.isWild }
 }
+
+extension TimeZone {
+    /// Its name in words; Foundation calls UTC `GMT`, whichever of the two was asked for.
+    package var name: String { self.identifier == "GMT" ? "UTC" : self.identifier }
+}

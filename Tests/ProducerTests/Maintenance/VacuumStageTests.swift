@@ -17,7 +17,7 @@ import Testing
         _ body: (TestBed) async throws -> Void
     ) async throws {
         let settings = "presets: []\nprocedure: {stages: [\(stages)]}\n"
-        try await withTestBed(targets: Self.targets, settings: settings) { bed in
+        try await withTestBed(targets: Self.targets, settings: settings, ownDatabase: true) { bed in
             try await bed.run(
                 "CREATE TABLE parents (id integer PRIMARY KEY, at timestamptz)",
                 """
@@ -63,22 +63,11 @@ import Testing
         }
     }
 
-    /// Waits until no other test has a snapshot from before the deletion.
-    private func waitForOthers(_ bed: TestBed, _ procedure: String) async throws {
-        try await eventually("nobody has an old snapshot", within: .seconds(60)) {
-            let touched = try await bed.ledger.touchedTables(of: procedure, bed.connection)
-            let holders = try await SnapshotHolder.read(bed.connection)
-            return !touched.contains { table in holders.contains { $0.isBefore(table.xid) } }
-        }
-    }
-
     /// Runs the procedure, with the work of targets done by hand.
     ///
     /// - `meanwhile`: called when they are done, before the vacuum.
-    /// - `isWatched`: whether a snapshot of the test's own is to be in the way.
     private func procedure(
         _ bed: TestBed,
-        isWatched: Bool = false,
         _ meanwhile: () async throws -> Void = {}
     ) async throws -> ProcedureRecord {
         let executor = try bed.executor()
@@ -87,7 +76,6 @@ import Testing
         }
         try await self.work(bed, record, owner: executor.owner)
         try await meanwhile()
-        if !isWatched { try await self.waitForOthers(bed, record.id) }
         let current = try #require(try await bed.ledger.procedure(record.id, bed.connection))
         return try await executor.execute(current, isNew: false)
     }
@@ -114,7 +102,7 @@ import Testing
             let holder = try await bed.connect()
             _ = try await holder.query("BEGIN ISOLATION LEVEL REPEATABLE READ")
             _ = try await holder.query("SELECT 1 FROM parents LIMIT 1")
-            let record = try await self.procedure(bed, isWatched: true)
+            let record = try await self.procedure(bed)
             #expect(record.state == .finished)
             let stage = try record.stage("vacuum")
             #expect(stage.state == .skipped)
