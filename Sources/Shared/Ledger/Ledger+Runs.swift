@@ -228,7 +228,7 @@ extension Ledger {
             ).rows.map { try $0.text(0) }
             try self.dropPivots(of: old, connection)
             for run in old {
-                for name in ["object_list", "batch", "run"] {
+                for name in ["object_list", "file_list", "batch", "run"] {
                     _ = try connection.run("DELETE FROM \(self.table(name)) WHERE run = $1", [run])
                 }
             }

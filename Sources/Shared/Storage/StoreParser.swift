@@ -17,7 +17,13 @@ struct StoreParser {
             throw node.error("\"\(entry.key)\" is not a store's name; accepted: \(CatalogParser.acceptedTarget)")
         }
         let given = try node.fields(StoreDefinition.Field.allCases.map(\.rawValue))
-        _ = try given.required("bucket", accepted: "the bucket's name, or ${NAME} for a variable")
+        if given[StoreDefinition.Field.folder.rawValue] != nil {
+            for entry in try node.entries() where !["folder", "enabled"].contains(entry.key) {
+                throw entry.value.error("a folder has none; accepted: folder and enabled")
+            }
+        } else {
+            _ = try given.required("bucket", accepted: "the bucket's name, or ${NAME} for a variable")
+        }
         var fields: [StoreDefinition.Field: Knob] = [:]
         for field in StoreDefinition.Field.allCases {
             guard let value = given[field.rawValue] else { continue }
@@ -39,6 +45,7 @@ struct StoreParser {
         case .enabled, .pathStyle: _ = try StoreDefinition.flag(literal)
         case .endpoint: _ = try StoreDefinition.endpoint(literal)
         case .bucket: _ = try StoreDefinition.bucket(literal)
+        case .folder: _ = try StoreDefinition.folder(literal)
         case .region, .accessKeyID, .secretAccessKey, .sessionToken, .prefix: break
         }
     }
