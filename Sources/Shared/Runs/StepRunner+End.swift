@@ -37,6 +37,7 @@ extension StepRunner {
         if let pause = try await self.settleLists(lease.run, isEnding: fields["ending"] != nil, connection) {
             return try await self.leave(lease, .rest(for: pause))
         }
+        try await self.removeFiles(lease.run, connection)
         let letters = try await self.queue.deadLetters(of: lease.run).count
         let late = try await self.ledger.lateReferences(lease.run, connection)
         let (state, error) = Self.end(fields, deadLetters: letters, late: late)

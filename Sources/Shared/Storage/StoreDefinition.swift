@@ -3,6 +3,8 @@ package struct StoreDefinition: Sendable, Hashable {
     package var name: String
     /// By field; what is not given has its default.
     package var fields: [Field: Knob]
+    /// The value of `enabled` with which there is one; nil: `true`.
+    package var enabledValue: String?
 
     package init(name: String, fields: [Field: Knob]) {
         self.name = name
@@ -88,7 +90,8 @@ extension StoreDefinition {
     private func whyOff(_ main: Field, _ environment: Environment) throws(ConfigurationError) -> String? {
         if self.fields[.enabled] != nil {
             guard let enabled = try self.value(.enabled, environment) else { return self.unset(.enabled) }
-            let isEnabled = try self.parse(.enabled, enabled, Self.flag)
+            let isEnabled =
+                try self.enabledValue.map { $0 == enabled.text } ?? self.parse(.enabled, enabled, Self.flag)
             guard isEnabled else { return "\(self.source(.enabled)) is \(enabled.text)" }
         }
         return try self.value(main, environment) == nil ? self.unset(main) : nil

@@ -25,14 +25,28 @@ struct StoreParser {
             _ = try given.required("bucket", accepted: "the bucket's name, or ${NAME} for a variable")
         }
         var fields: [StoreDefinition.Field: Knob] = [:]
+        var enabled: Knob?
+        var condition: String?
         for field in StoreDefinition.Field.allCases {
             guard let value = given[field.rawValue] else { continue }
+            if field == .enabled, case .mapping = value.content {
+                let fields = try value.fields(["value", "is"])
+                let accepted = "{value: ${NAME}, is: …}, the value with which there is such a store"
+                condition = try fields.required("is", accepted: accepted).text(accepted: accepted)
+                enabled = try fields.required("value", accepted: accepted).parse(accepted: accepted) {
+                    (text) throws(RejectedValue) in try KnobText.knob(text) { _ throws(RejectedValue) in }
+                }
+                continue
+            }
             fields[field] = try value.parse(accepted: "a value, or ${NAME} for a variable") {
                 (text) throws(RejectedValue) in
                 try KnobText.knob(text) { (literal) throws(RejectedValue) in try Self.check(literal, field) }
             }
         }
-        return StoreDefinition(name: entry.key, fields: fields)
+        if let enabled { fields[.enabled] = enabled }
+        var store = StoreDefinition(name: entry.key, fields: fields)
+        store.enabledValue = condition
+        return store
     }
 
     /// Refuses what can be told before any variable is read.

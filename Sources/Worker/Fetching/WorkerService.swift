@@ -40,7 +40,12 @@ struct WorkerService: Service {
                 ledger: self.services.ledger,
                 stores: self.services.stores
             ),
-            executor: BatchExecutor(ledger: self.services.ledger, limits: configuration.batches),
+            executor: BatchExecutor(
+                ledger: self.services.ledger,
+                limits: configuration.batches,
+                stores: self.services.stores,
+                logger: self.services.logger
+            ),
             objectExecutor: ObjectExecutor(
                 ledger: self.services.ledger,
                 limits: configuration.batches,
