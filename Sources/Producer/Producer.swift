@@ -11,7 +11,7 @@ struct Producer: AsyncParsableCommand {
         subcommands: [
             Setup.self, Targets.self, PlanCommand.self, Enqueue.self, Cleanup.self, Status.self, Runs.self, Pause.self,
             Resume.self, Cancel.self, Dead.self, Maintenance.self, Recover.self, DoctorCommand.self, Schedules.self,
-            Events.self, Serve.self,
+            Events.self, Serve.self, Start.self,
         ]
     )
 }

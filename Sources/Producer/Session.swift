@@ -9,6 +9,7 @@ struct Session: Sendable {
     let services: Services
     let queue: Queue
     let connection: PostgresConnection
+    let contexts: RunContexts
 
     /// - Throws: `ConfigurationError`, `PostgresError`, `RedisError`, `QueueError`.
     static func open(_ services: Services) async throws -> Session {
@@ -18,7 +19,7 @@ struct Session: Sendable {
         for warning in try await queue.checkServer() {
             services.logger.log(.warning, "Redis is not as it should be", [.error: "\(warning)"])
         }
-        return Session(services: services, queue: queue, connection: connection)
+        return Session(services: services, queue: queue, connection: connection, contexts: services.runContexts())
     }
 
     /// This session, with a new connection to PostgreSQL if its own has broken.
@@ -26,7 +27,7 @@ struct Session: Sendable {
         if await self.connection.isUsable { return self }
         await self.connection.close()
         let connection = try await self.services.connectPostgres(as: "ebb producer")
-        return Session(services: self.services, queue: self.queue, connection: connection)
+        return Session(services: self.services, queue: self.queue, connection: connection, contexts: self.contexts)
     }
 
     func close() async {

@@ -134,6 +134,11 @@ struct Maintenance: AsyncParsableCommand {
         } catch is LeaseLost {
             complain("procedure run \(record.id) was taken over by another process, which goes on with it")
             throw ExitCode.runFailed
+        } catch {
+            // Nobody should wait for this one's lease to run out.
+            let reason = error is ExitCode ? "its local workers ended by themselves" : "\(error)"
+            _ = try await executor.stop(record, reason: reason)
+            throw error
         }
     }
 

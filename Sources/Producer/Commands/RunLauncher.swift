@@ -24,11 +24,8 @@ struct RunLauncher: Sendable {
         batchRows: Int?,
         timeout: Duration?
     ) async throws -> (run: RunRecord, isNew: Bool) {
-        let starter = RunStarter(
-            ledger: self.session.services.ledger,
-            queue: self.session.queue,
-            configuration: self.session.services.configuration
-        ) { [logger = self.session.services.logger] warning in
+        let starter = self.session.services.runStarter(self.session.queue, self.session.contexts) {
+            [logger = self.session.services.logger] warning in
             logger.log(.warning, "a run may not do what is wanted", [.target: "\(entry.name)", .error: "\(warning)"])
         }
         let (record, isNew): (RunRecord, Bool)
@@ -191,7 +188,8 @@ struct RunLauncher: Sendable {
 
     private func perform(_ step: StepLease, _ connection: PostgresConnection) async throws {
         do {
-            try await self.session.services.stepRunner(self.session.queue).run(step, owner: self.owner, connection)
+            let runner = self.session.services.stepRunner(self.session.queue, self.session.contexts)
+            try await runner.run(step, owner: self.owner, connection)
         } catch is LeaseLost {
             // Another process does it, or the run was paused or is to end.
         } catch  where [.run, .row, .timeout, .malformed, .gone].contains(Fault(error)) {

@@ -67,11 +67,11 @@ struct Schedules: AsyncParsableCommand {
     private static func line(_ entry: ScheduleEntry, _ book: Ledger.ScheduleBook) -> Line {
         var line = Line(
             schedule: entry.schedule,
-            target: entry.target.name,
+            target: entry.work.name,
             on: entry.reason == nil,
             reason: entry.reason
         )
-        if let state = book.state(of: entry.schedule, target: entry.target.name) {
+        if let state = book.state(of: entry.schedule, target: entry.work.name) {
             line.lastSlot = state.lastSlot?.formatted(.iso8601)
             line.settledAt = state.firedAt?.formatted(.iso8601)
             line.outcome = state.outcome
@@ -85,7 +85,7 @@ struct Schedules: AsyncParsableCommand {
         line.jitterSeconds = timing.jitter.timeInterval
         line.catchUpSeconds = timing.catchUp.timeInterval
         line.timeoutSeconds = timing.timeout?.timeInterval
-        let floor = book.state(of: entry.schedule, target: entry.target.name)?.floor ?? book.now
+        let floor = book.state(of: entry.schedule, target: entry.work.name)?.floor ?? book.now
         if let next = timing.next(at: book.now, after: floor) {
             line.nextSlot = next.slot.formatted(.iso8601)
             line.nextDue = next.due.formatted(.iso8601)

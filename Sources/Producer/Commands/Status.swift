@@ -25,7 +25,8 @@ struct Status: AsyncParsableCommand {
 
     func run() async throws {
         try await reportingErrors {
-            let queue = try Services.producer().queue()
+            let services = try Services.producer()
+            let queue = try services.queue()
             if let run = self.run {
                 var status = try await queue.status(of: run)
                 if self.json {
@@ -50,6 +51,7 @@ struct Status: AsyncParsableCommand {
                     json: self.json,
                     none: "no run is under way"
                 )
+                if !self.json { await services.showProcedure() }
             }
             await queue.close()
         }
@@ -72,14 +74,31 @@ struct Runs: AsyncParsableCommand {
 
     func run() async throws {
         try await reportingErrors {
-            let queue = try Services.producer().queue()
+            let services = try Services.producer()
+            let queue = try services.queue()
             try await RunList.show(
                 try await queue.recentRuns(self.limit),
                 queue,
                 json: self.json,
                 none: "no run is remembered"
             )
+            if !self.json { await services.showProcedure() }
             await queue.close()
+        }
+    }
+}
+
+extension Services {
+    /// A line about the run of the procedure that is not over, if there is one; only the ledger knows.
+    fileprivate func showProcedure() async {
+        guard self.configuration.databaseURL != nil else { return }
+        do {
+            let connection = try await self.connectPostgres(as: "ebb producer")
+            let records = try await self.ledger.procedures(1, unfinished: true, connection)
+            await connection.close()
+            for record in records { print("procedure run \(record.id): \(MaintenanceView.summary(of: record))") }
+        } catch {
+            complain("whether the procedure is under way cannot be told: \(error)")
         }
     }
 }

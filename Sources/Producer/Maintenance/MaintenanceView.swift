@@ -41,9 +41,9 @@ final class MaintenanceView: ProcedureObserver {
         case .failed: return "failed: \(record.error ?? ""), \(rows)"
         case .inProgress:
             let stage = record.stages.first { !$0.state.isOver }
+            let who = record.owner.isEmpty ? "nobody is at it yet" : "its process has vanished"
             let lapsed =
-                record.isLapsed
-                ? "; its process has vanished: the next producer maintenance, or a producer serve, goes on with it" : ""
+                record.isLapsed ? "; \(who): the next producer maintenance, or a producer serve, goes on with it" : ""
             return "in progress" + (stage.map { " at stage \($0.name)" } ?? "") + ", \(rows) so far\(lapsed)"
         }
     }

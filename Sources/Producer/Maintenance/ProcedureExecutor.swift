@@ -9,7 +9,7 @@ import Shared
 struct ProcedureExecutor: Sendable {
     let services: Services
     let queue: Queue
-    let procedure: Procedure
+    var procedure: Procedure
     let pool: ConnectionPool
     var observers: [any ProcedureObserver] = []
 

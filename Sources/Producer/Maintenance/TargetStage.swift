@@ -41,7 +41,7 @@ struct TargetStage: Sendable {
         case .off(let reason): return Ledger.StageEnd(.off, reason: reason)
         case .on(let values): knobs = values
         }
-        let entries = try await self.executor.patiently { try await self.services.instances(of: entry, $0) }
+        let entries = try await self.executor.patiently { try await self.services.places(of: entry, $0) }
         let runs = StartedRuns()
         let failures = try await withThrowingTaskGroup(of: [Failure].self) { group in
             group.addTask {
@@ -56,10 +56,10 @@ struct TargetStage: Sendable {
             defer { group.cancelAll() }
             return try await group.next() ?? []
         }
-        return try await self.end(failures, of: entries.count)
+        return try await self.end(entry, failures, of: entries.count)
     }
 
-    private func end(_ failures: [Failure], of count: Int) async throws -> Ledger.StageEnd {
+    private func end(_ entry: CatalogEntry, _ failures: [Failure], of count: Int) async throws -> Ledger.StageEnd {
         let (stage, procedure, ledger) = (self.stage, self.procedure, self.services.ledger)
         let runs = try await self.executor.patiently { try await ledger.runs(of: stage, of: procedure, $0) }
         let detail = Detail(
@@ -72,6 +72,7 @@ struct TargetStage: Sendable {
             rows: runs.reduce(0) { $0 + $1.rows },
             detail: try JSONValue(detail)
         )
+        if count == 0 { end.reason = entry.emptyGroup }
         if let first = failures.first {
             let place = first.schema.map { "\($0): " } ?? ""
             end.reason =
@@ -108,7 +109,7 @@ struct TargetStage: Sendable {
         _ knobs: KnobValues,
         _ started: @Sendable (String) -> Void
     ) async throws -> Failure? {
-        var failure = Failure(schema: entry.schema, run: nil, error: "")
+        var failure = Failure(schema: entry.schemaOfGroup, run: nil, error: "")
         do {
             if let limit, limit.left == .zero {
                 failure.error = limit.reason
@@ -116,7 +117,6 @@ struct TargetStage: Sendable {
             }
             let record = try await self.start(entry, knobs)
             failure.run = record.run
-            failure.schema = record.schema
             started(record.run)
             guard let error = try await self.wait(for: record.run) else { return nil }
             failure.error = error
@@ -200,14 +200,9 @@ private final class StartedRuns: Sendable {
 }
 
 extension Services {
-    /// The targets that a target stands for: itself, in one schema.
-    func instances(of entry: CatalogEntry, _ connection: PostgresConnection) async throws -> [CatalogEntry] { [entry] }
-
-    /// The schemas that a scope names: a group's, or just itself.
-    func schemas(of scope: String, _ connection: PostgresConnection) async throws -> [String] { [scope] }
-}
-
-extension CatalogEntry {
-    /// Where its table is, if that is said.
-    var schema: String? { if case .table(let target) = self { target.schema } else { nil } }
+    /// The schemas that a scope names: those of the group of that name, or else just the one.
+    func schemas(of scope: String, _ connection: PostgresConnection) async throws -> [String] {
+        guard let group = self.catalog.schemaGroups.first(where: { $0.name == scope }) else { return [scope] }
+        return try await self.schemas(of: group, connection)
+    }
 }

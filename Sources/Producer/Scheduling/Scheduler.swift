@@ -89,7 +89,7 @@ struct Scheduler: Sendable {
         _ timing: ScheduleTiming,
         _ book: Ledger.ScheduleBook
     ) async throws -> Ledger.ScheduleState? {
-        let (ledger, key) = (self.services.ledger, Key(schedule: entry.schedule, target: entry.target.name))
+        let (ledger, key) = (self.services.ledger, Key(schedule: entry.schedule, target: entry.work.name))
         let state = book.state(of: key.schedule, target: key.target)
         if let state, state.definition == timing.definition {
             // Also when it was seen in the future.
@@ -162,7 +162,7 @@ struct Scheduler: Sendable {
         self.services.logger.log(
             level,
             message,
-            [.schedule: "\(entry.schedule)", .target: "\(entry.target.name)", .definition: "\(timing.definition)"]
+            [.schedule: "\(entry.schedule)", .target: "\(entry.work.name)", .definition: "\(timing.definition)"]
         )
     }
 
@@ -183,7 +183,7 @@ struct Scheduler: Sendable {
             var waiting = due.makeIterator()
             func begin() {
                 guard let work = waiting.next() else { return }
-                let key = Key(schedule: work.entry.schedule, target: work.entry.target.name)
+                let key = Key(schedule: work.entry.schedule, target: work.entry.work.name)
                 group.addTask {
                     do {
                         try await firing.settle(work)

@@ -53,6 +53,8 @@ struct SlotFiring: Sendable {
             case .group(let records, let outcome):
                 self.log(outcome.contains("failed") ? .error : .info, work, moment, outcome, run: nil)
                 try await self.announce(records, warnings)
+            // Who executes it, finds it in the ledger.
+            case .procedure(let id): self.log(.info, work, moment, Ledger.started, run: id)
             case .skipped(let run): self.log(.warning, work, moment, Ledger.skipped(run), run: run)
             case .taken: break
             }
@@ -79,7 +81,11 @@ struct SlotFiring: Sendable {
                 )
             }
         }
-        let entry = work.entry.target
+        let entry: CatalogEntry
+        switch work.entry.work {
+        case .procedure(let stages): return (.procedure(stages), [])
+        case .target(let target): entry = target
+        }
         guard entry.group != nil else {
             let plan = try await plan(entry)
             return (.one(plan), plan.warnings)
@@ -130,7 +136,7 @@ struct SlotFiring: Sendable {
     private func slot(_ work: Work, _ moment: Date) -> Ledger.Slot {
         Ledger.Slot(
             schedule: work.entry.schedule,
-            target: work.entry.target.name,
+            target: work.entry.work.name,
             definition: work.timing.definition,
             moment: moment
         )
@@ -138,7 +144,7 @@ struct SlotFiring: Sendable {
 
     private func log(_ level: Logger.Level, _ work: Work, _ moment: Date, _ outcome: String, run: String?) {
         var values: [LogKey: Logger.MetadataValue] = [
-            .schedule: "\(work.entry.schedule)", .target: "\(work.entry.target.name)",
+            .schedule: "\(work.entry.schedule)", .target: "\(work.entry.work.name)",
             .slot: "\(moment.formatted(.iso8601))", .outcome: "\(outcome)",
         ]
         if let run, !run.isEmpty { values[.run] = "\(run)" }

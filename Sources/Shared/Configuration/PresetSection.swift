@@ -37,3 +37,23 @@ extension EbbConfiguration {
         return files + [self.file].compactMap { $0 }
     }
 }
+
+extension Services {
+    /// The variables that presets and the operator's file name.
+    var definitionVariables: [String] {
+        // What cannot be read has stopped the program before this.
+        do { return try self.configuration.definitionFiles().flatMap(\.root.variables) } catch { return [] }
+    }
+}
+
+extension ConfigurationNode {
+    /// The variables that texts in it name, as `${NAME}` or `${NAME:-value}`.
+    fileprivate var variables: [String] {
+        switch self.content {
+        case .empty: []
+        case .scalar(let text): text.matches(of: /\$\{([A-Za-z_][A-Za-z0-9_]*)/).map { String($0.1) }
+        case .list(let items): items.flatMap(\.variables)
+        case .mapping(let entries): entries.flatMap(\.value.variables)
+        }
+    }
+}

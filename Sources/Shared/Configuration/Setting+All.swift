@@ -98,7 +98,7 @@ extension Setting {
             "foreign_keys.most",
             \.foreignKeys.most,
             .duration(from: .milliseconds(1), to: .seconds(365 * 86_400), or: "off"),
-            "how much longer a run may take because foreign keys that point at its table have no index"
+            "how much longer a run may take because foreign keys to its table, or columns with its objects' keys, have no index"
         ),
         Setting(
             "ledger.retention",

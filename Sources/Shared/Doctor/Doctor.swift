@@ -57,10 +57,7 @@ package struct Doctor: Sendable {
 
     /// Variables that look like Ebb's and are not: most likely a setting with a slip in it, which has no effect.
     private func unknownVariables() -> [Finding] {
-        let ofStores = self.services.catalog.stores.flatMap(\.fields.values)
-        let ofGroups = self.services.catalog.schemaGroups.compactMap { $0.skip?.when }
-        let knobs = (self.services.catalog.entries.flatMap(\.knobs) + ofStores + ofGroups).compactMap(\.variableName)
-        let known = Setting.all.map(\.variable) + [EbbConfiguration.fileVariable] + knobs
+        let known = Setting.all.map(\.variable) + [EbbConfiguration.fileVariable] + self.services.definitionVariables
         let accepted = Set(known + known.map { $0 + "_FILE" })
         return self.services.environment.names.filter { $0.hasPrefix("EBB_") && !accepted.contains($0) }.map { name in
             let near = NearestName.of(name, among: known).map { "; did you mean \($0)?" } ?? ""

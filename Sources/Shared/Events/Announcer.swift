@@ -98,43 +98,56 @@ package actor Announcer {
     }
 
     /// Runs the statements up to the first that finds a row, and publishes what it returns.
+    ///
+    /// An end is told again and again for a while: nothing would come after it to say so.
     private func tell(_ statements: [Announcement.BoundText], _ values: [Announcement.Value: String]) async -> Bool {
-        guard !self.isOff else { return false }
         var values = values
         values[.topic] = self.announcement.topic
-        do {
-            let messages: [String]? = try await self.pool.withConnection(checked: true) { [values] connection in
-                for statement in statements {
-                    let result = try await connection.query(
-                        statement.sql,
-                        statement.values.map { values[$0] },
-                        deadline: Self.patience
-                    )
-                    if result.affectedRows > 0 {
-                        return result.columns.isEmpty ? [] : result.rows.compactMap { $0[0] }
-                    }
-                }
-                return nil
+        let isEnd = values[.status] != Status.inProgress.rawValue
+        var pauses = isEnd ? Self.pauses[...] : []
+        while !self.isOff {
+            do {
+                guard let messages = try await self.write(statements, values) else { return false }
+                await self.publish(messages)
+                return true
+            } catch let error as PostgresError where Fault(error) == .run {
+                self.isOff = true
+                self.warn("nobody is told of what happens: the other system's table cannot be used", error)
+            } catch let error as PostgresError where Fault(error) != .row {
+                self.warn("another system could not be told", error)
+                guard let pause = pauses.popFirst() else { return false }
+                do { try await Task.sleep(for: pause) } catch { return false }
+            } catch {
+                self.warn("another system could not be told", error)
+                return false
             }
-            guard let messages else { return false }
-            await self.publish(messages)
-            return true
-        } catch let error as PostgresError where Fault(error) == .run {
-            self.isOff = true
-            self.logger.log(
-                .warning,
-                "nobody is told of what happens: the other system's table cannot be used",
-                [.event: "\(self.announcement.topic)", .error: "\(error)"]
-            )
-            return false
-        } catch {
-            self.logger.log(
-                .warning,
-                "another system could not be told",
-                [.event: "\(self.announcement.topic)", .error: "\(error)"]
-            )
-            return false
         }
+        return false
+    }
+
+    /// As long as a server may take to start again.
+    private static let pauses = [Duration.seconds(1), .seconds(2), .seconds(4), .seconds(8)]
+
+    /// - Returns: what the statement returned that found a row; nil when none did.
+    private func write(
+        _ statements: [Announcement.BoundText],
+        _ values: [Announcement.Value: String]
+    ) async throws -> [String]? {
+        try await self.pool.withConnection(checked: true) { connection in
+            for statement in statements {
+                let result = try await connection.query(
+                    statement.sql,
+                    statement.values.map { values[$0] },
+                    deadline: Self.patience
+                )
+                if result.affectedRows > 0 { return result.columns.isEmpty ? [] : result.rows.compactMap { $0[0] } }
+            }
+            return nil
+        }
+    }
+
+    private func warn(_ message: Logger.Message, _ error: any Error) {
+        self.logger.log(.warning, message, [.event: "\(self.announcement.topic)", .error: "\(error)"])
     }
 
     /// The row is what counts; a message that nobody gets is missed by those who look at it live.
@@ -142,11 +155,7 @@ package actor Announcer {
         guard let channel else { return }
         for message in messages {
             do { _ = try await self.redis.send("PUBLISH", channel, message) } catch {
-                self.logger.log(
-                    .warning,
-                    "another system could not be told at once",
-                    [.event: "\(self.announcement.topic)", .error: "\(error)"]
-                )
+                self.warn("another system could not be told at once", error)
             }
         }
     }

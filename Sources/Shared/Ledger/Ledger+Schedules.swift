@@ -57,7 +57,8 @@ extension Ledger {
         }
     }
 
-    private static let versionWithSchedules = 4
+    /// The first that has schedules, of targets and of the procedure.
+    private static let versionWithSchedules = 7
 
     /// Time for one statement here: a server that falls silent must not stop all schedules.
     private static let patience = Duration.seconds(15)
@@ -73,8 +74,9 @@ extension Ledger {
             ? try await connection.query(
                 """
                 SELECT s.schedule, s.target, s.definition, \(columns), s.outcome, s.run,
-                       CASE WHEN r.run IS NOT NULL THEN coalesce(r.state, 'not over') END
+                       CASE WHEN r.run IS NOT NULL THEN coalesce(r.state, 'not over') ELSE p.state END
                 FROM \(self.table("schedule")) AS s LEFT JOIN \(self.table("run")) AS r USING (run)
+                LEFT JOIN \(self.table("procedure_run")) AS p ON p.id = s.run
                 """,
                 deadline: Self.patience
             ).rows : []
@@ -189,6 +191,8 @@ extension Ledger {
         case skipped(run: String)
         /// Of a target in a group of schemas: a run for each, or none where the last one is not over.
         case group(started: [RunRecord], outcome: String)
+        /// A run of the procedure, which nobody owns yet.
+        case procedure(String)
         /// It is settled already, or another definition rules.
         case taken
     }
@@ -198,6 +202,8 @@ extension Ledger {
         case one(RunStarter.RunPlan)
         /// In each schema of a group, and what keeps schemas from getting one.
         case group([RunStarter.RunPlan], failures: [String], isEmpty: String)
+        /// A run of the procedure.
+        case procedure([Stage])
     }
 
     /// Settles a slot by creating its runs, all or none; of all that try, one does it.
@@ -234,6 +240,12 @@ extension Ledger {
             let firing: Firing
             switch order {
             case .one(let plan): firing = try self.insert(plan, for: slot, connection)
+            case .procedure(let stages):
+                if let id = try self.insertProcedure(stages, for: slot, connection) {
+                    firing = .procedure(id)
+                } else {
+                    firing = .skipped(run: try self.unfinishedProcedure(connection) ?? "")
+                }
             case .group(let plans, let failures, let isEmpty):
                 var started: [RunRecord] = []
                 var skipped = 0
@@ -252,6 +264,7 @@ extension Ledger {
             case .started(let record):
                 settlement = self.settlement(of: slot, outcome: Self.started, run: record.run)
             case .skipped(let run): settlement = self.settlement(of: slot, outcome: Self.skipped(run), run: run)
+            case .procedure(let id): settlement = self.settlement(of: slot, outcome: Self.started, run: id)
             case .group(_, let outcome): settlement = self.settlement(of: slot, outcome: outcome, run: nil)
             case .taken: return firing
             }

@@ -43,6 +43,11 @@ struct ProcedureParser {
         }
         definition.zone = try fields["time_zone"]?.knob(ScheduleText.zone)
         definition.schedule = try ScheduleParser.policy(fields["schedule"])
+        // A procedure is long enough that a missed day matters.
+        if definition.schedule?.catchUp == nil { definition.schedule?.catchUp = .literal("24h") }
+        if definition.schedule?.timeout != nil {
+            throw section.value.error("the procedure has no timeout of its own; accepted: one for each stage")
+        }
         return definition
     }
 

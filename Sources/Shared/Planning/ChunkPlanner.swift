@@ -69,7 +69,17 @@ package struct ChunkPlanner: Sendable {
         moved.sequence += batches.count
         moved.next = next
         moved.slice = slice
-        return PlannedChunk(batches: batches, cursor: moved, isComplete: isComplete)
+        let ordered = self.statements.resolved.chain == nil ? batches : Self.everyOther(batches)
+        return PlannedChunk(batches: ordered, cursor: moved, isComplete: isComplete)
+    }
+
+    /// Every other batch first, then those in between.
+    ///
+    /// With `order: leaf_first`, a batch takes rows of its neighbours with it. Of two neighbours at work at once, one would find
+    /// such rows locked, and leave what they hang on to another pass over the table.
+    private static func everyOther(_ batches: [PlannedBatch]) -> [PlannedBatch] {
+        stride(from: 0, to: batches.count, by: 2).map { batches[$0] }
+            + stride(from: 1, to: batches.count, by: 2).map { batches[$0] }
     }
 
     // MARK: Values of a time column or an integer key

@@ -236,15 +236,17 @@ package struct RangeStatement: Sendable {
 
     /// Selects from the expired rows of a range.
     ///
+    /// - `proven`: whether the pivots are proven in the statement; not needed again in a snapshot in which all of them were.
     /// - `others`: ranges whose rows are left out; those of groups say nothing about single rows and leave none out.
     func select(
         _ output: String,
         _ range: BatchRange,
+        proven: Bool = true,
         except others: [BatchRange] = [],
         suffix: String
     ) -> PostgresStatement {
         var sql = SQLText()
-        var (with, from, conditions) = self.parts(range, pivots: nil, &sql)
+        var (with, from, conditions) = self.parts(range, pivots: nil, proven: proven, &sql)
         conditions += self.exclusions(others, &sql)
         let tables = ["\(self.resolved.facts.name) AS \(RuleSQL.row)"] + from
         return sql.statement(
@@ -254,6 +256,8 @@ package struct RangeStatement: Sendable {
     }
 
     /// Selects from the rows of a range that should be gone: all expired ones, but for those that a descendant holds.
+    ///
+    /// For a snapshot in which all pivots were proven already.
     ///
     /// - `others`: as for ``select(_:_:except:suffix:)``; what hangs on their rows stays, too.
     func selectLeftovers(
@@ -265,7 +269,7 @@ package struct RangeStatement: Sendable {
         if let chain = self.resolved.chain {
             return self.selectFree(output, range, chain, except: others, suffix: suffix)
         }
-        return self.select(output, range, except: others, suffix: suffix)
+        return self.select(output, range, proven: false, except: others, suffix: suffix)
     }
 
     /// That a row lies in none of some ranges; those of groups say nothing about single rows.
@@ -297,22 +301,23 @@ package struct RangeStatement: Sendable {
     private func parts(
         _ range: BatchRange,
         pivots: String?,
+        proven: Bool = true,
         _ sql: inout SQLText
     ) -> (with: String, from: [String], conditions: [String]) {
         var ordinals: Range<Int>?
         if case .group(let from, let to, _) = range { ordinals = from..<to }
         let source =
             pivots.map { .query($0) } ?? PivotSQL.Source.ledger(generation: self.generation, ordinals: ordinals)
-        let with = self.pivotTable(source, &sql).map { "WITH \($0)\n" } ?? ""
+        let with = self.pivotTable(source, proven: proven, &sql).map { "WITH \($0)\n" } ?? ""
         let (from, conditions) = self.rows(range, &sql)
         return (with, from, conditions)
     }
 
     /// The common table of the pivots; nil when there are none.
-    func pivotTable(_ source: PivotSQL.Source, _ sql: inout SQLText) -> String? {
+    func pivotTable(_ source: PivotSQL.Source, proven: Bool = true, _ sql: inout SQLText) -> String? {
         guard self.terms.keepsNewest else { return nil }
         let rule = RuleSQL(resolved: self.resolved, terms: self.terms)
-        return PivotSQL(rule: rule, namespace: self.namespace).commonTable(source, &sql)
+        return PivotSQL(rule: rule, namespace: self.namespace).commonTable(source, proven: proven, &sql)
     }
 
     /// What the expired rows of a range are selected from besides their own table, and by which conditions.

@@ -38,6 +38,8 @@ extension ReferenceFacts {
 
     /// An index serves a key when it holds every referring row: it is valid, and has no predicate or only that a column of
     /// the key is not NULL.
+    ///
+    /// The keys come first, or all foreign keys of the database would be looked into: 28 ms instead of 2 where it has 65.
     private static let query = """
         WITH RECURSIVE own AS (
           SELECT $1::oid AS oid UNION SELECT relid FROM pg_partition_tree($1::oid::regclass)),
@@ -45,14 +47,18 @@ extension ReferenceFacts {
           SELECT oid FROM own
           UNION
           SELECT k.conrelid FROM lost
-          JOIN pg_constraint k ON k.confrelid = lost.oid AND k.contype = 'f' AND k.confdeltype = 'c')
+          JOIN pg_constraint k ON k.confrelid = lost.oid AND k.contype = 'f' AND k.confdeltype = 'c'),
+        keys AS MATERIALIZED (
+          SELECT * FROM pg_constraint k
+          WHERE k.contype = 'f' AND k.confrelid IN (SELECT oid FROM lost)
+            AND NOT EXISTS (SELECT FROM pg_constraint p WHERE p.oid = k.conparentid AND p.confrelid IN (SELECT oid FROM lost)))
         SELECT child.oid, child_schema.nspname, child.relname, k.conname, parent.oid, parent_schema.nspname,
                parent.relname, k.confdeltype, columns.own, columns.referenced, size.rows, size.blocks,
                (SELECT max(s.null_frac) FROM pg_stats s
                 WHERE s.schemaname = child_schema.nspname AND s.tablename = child.relname
                   AND s.attname = split_part(columns.own, E'\\n', 1)),
                found.name, found.leads, found.blocks, child.relkind = 'p', row_security_active(child.oid)
-        FROM pg_constraint k
+        FROM keys k
         JOIN pg_class child ON child.oid = k.conrelid
         JOIN pg_namespace child_schema ON child_schema.oid = child.relnamespace
         JOIN pg_class parent ON parent.oid = coalesce(
@@ -72,10 +78,10 @@ extension ReferenceFacts {
                        pg_relation_size(c.oid) / current_setting('block_size')::bigint AS blocks
                 FROM pg_class c
                 WHERE c.relkind = 'r'
-                  AND (c.oid = child.oid OR c.oid IN (SELECT relid FROM pg_partition_tree(child.oid)))) AS leaf) AS size
+                  AND c.oid IN (SELECT child.oid UNION SELECT relid FROM pg_partition_tree(child.oid))) AS leaf) AS size
         LEFT JOIN LATERAL (
           SELECT c.relname AS name,
-                 (SELECT array_agg(u ORDER BY u) FROM unnest(keys.list[1:cardinality(k.conkey)]) AS u)
+                 (SELECT array_agg(u ORDER BY u) FROM unnest(indexed.list[1:cardinality(k.conkey)]) AS u)
                    = (SELECT array_agg(u ORDER BY u) FROM unnest(k.conkey) AS u) AS leads,
                  (SELECT sum(pg_relation_size(piece.oid)) / current_setting('block_size')::bigint
                   FROM (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid)) AS piece) AS blocks
@@ -83,14 +89,12 @@ extension ReferenceFacts {
           JOIN pg_class c ON c.oid = i.indexrelid
           JOIN pg_am a ON a.oid = c.relam
           CROSS JOIN LATERAL (
-            SELECT ARRAY(SELECT unnest(i.indkey::int2[]) LIMIT i.indnkeyatts) AS list) AS keys
-          WHERE i.indrelid = k.conrelid AND i.indisvalid AND a.amname IN ('btree', 'hash') AND keys.list && k.conkey
+            SELECT ARRAY(SELECT unnest(i.indkey::int2[]) LIMIT i.indnkeyatts) AS list) AS indexed
+          WHERE i.indrelid = k.conrelid AND i.indisvalid AND a.amname IN ('btree', 'hash') AND indexed.list && k.conkey
             AND (i.indpred IS NULL OR pg_get_expr(i.indpred, i.indrelid) IN (
               SELECT format('(%I IS NOT NULL)', p.attname) FROM pg_attribute p
               WHERE p.attrelid = k.conrelid AND p.attnum = ANY (k.conkey)))
           ORDER BY leads DESC, blocks, name LIMIT 1) AS found ON true
-        WHERE k.contype = 'f' AND k.confrelid IN (SELECT oid FROM lost)
-          AND NOT EXISTS (SELECT FROM pg_constraint p WHERE p.oid = k.conparentid AND p.confrelid IN (SELECT oid FROM lost))
         ORDER BY child_schema.nspname, child.relname, k.conname
         """
 }

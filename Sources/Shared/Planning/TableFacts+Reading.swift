@@ -19,7 +19,7 @@ extension TableFacts {
             throw PlanningError("target \(target.name): it is in each schema of \(group.name), and none was named")
         }
         let relation = try self.relation(target.table, schema: target.schema, of: target, from: connection)
-        let columns = try self.columns(of: relation.oid, from: connection)
+        let columns = try self.columns(of: relation, from: connection)
         let indexes = try self.indexes(of: relation.oid, from: connection)
         var joined: [JoinedFacts] = []
         for join in target.joins {
@@ -28,7 +28,7 @@ extension TableFacts {
                 JoinedFacts(
                     schema: other.schema,
                     table: join.table,
-                    columns: try self.columns(of: other.oid, from: connection),
+                    columns: try self.columns(of: other, from: connection),
                     indexes: try self.indexes(of: other.oid, from: connection)
                 )
             )
@@ -52,6 +52,7 @@ extension TableFacts {
     private struct Relation {
         var oid: Int
         var schema: String
+        var table: String
         var isPlainHeap: Bool
         var blocks: Int
         var rows: Double
@@ -92,26 +93,29 @@ extension TableFacts {
         return Relation(
             oid: oid,
             schema: try row.text(1),
+            table: table,
             isPlainHeap: row.bool(2) ?? false,
             blocks: blocks,
             rows: row[4].flatMap(Double.init) ?? 0
         )
     }
 
-    private static func columns(of oid: Int, from connection: isolated PostgresConnection) throws -> [ColumnFacts] {
+    /// The view of statistics is given names, since only constants reach the index below it.
+    private static func columns(
+        of relation: Relation,
+        from connection: isolated PostgresConnection
+    ) throws -> [ColumnFacts] {
         let result = try connection.run(
             """
             SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, s.correlation,
                    CASE WHEN s.n_distinct < 0 THEN -s.n_distinct * greatest(c.reltuples, 0) ELSE s.n_distinct END
             FROM pg_attribute a
             JOIN pg_class c ON c.oid = a.attrelid
-            JOIN pg_namespace n ON n.oid = c.relnamespace
-            LEFT JOIN pg_stats s ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = a.attname
-                                    AND NOT s.inherited
+            LEFT JOIN pg_stats s ON s.schemaname = $2 AND s.tablename = $3 AND s.attname = a.attname AND NOT s.inherited
             WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
             ORDER BY a.attnum
             """,
-            [String(oid)]
+            [String(relation.oid), relation.schema, relation.table]
         )
         return try result.rows.map { row in
             ColumnFacts(

@@ -51,6 +51,17 @@ package struct RunContext: Sendable {
         _ connection: PostgresConnection
     ) async throws -> RunContext {
         guard let record = try await ledger.run(run, connection) else { throw Obstacle.unknownRun(run) }
+        return try await self.load(record, catalog: catalog, ledger: ledger, connection)
+    }
+
+    /// The same for a run that was read just now.
+    static func load(
+        _ record: RunRecord,
+        catalog: Catalog,
+        ledger: Ledger,
+        _ connection: PostgresConnection
+    ) async throws -> RunContext {
+        let run = record.run
         guard record.isOnItsServer else { throw Obstacle.otherServer(run: run) }
         guard var target = catalog.definition(of: record.target), target.definitionHash == record.definitionHash
         else { throw Obstacle.otherDefinition(run: run, target: record.target) }

@@ -7,6 +7,8 @@ package struct RunStarter: Sendable {
     let ledger: Ledger
     let queue: Queue
     let configuration: EbbConfiguration
+    /// Where whoever does the run's steps finds what was read for it; nil for nobody here.
+    let contexts: RunContexts?
     /// Told what an operator should look into, one sentence each, of a run that begins all the same.
     let warn: @Sendable (String) -> Void
 
@@ -14,11 +16,13 @@ package struct RunStarter: Sendable {
         ledger: Ledger,
         queue: Queue,
         configuration: EbbConfiguration,
+        contexts: RunContexts? = nil,
         warn: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.ledger = ledger
         self.queue = queue
         self.configuration = configuration
+        self.contexts = contexts
         self.warn = warn
     }
 
@@ -56,6 +60,9 @@ package struct RunStarter: Sendable {
         new.after = drains
         let (record, isNew) = try await self.begin(new, connection)
         if isNew {
+            await self.contexts?.keep(
+                RunContext(record: record, resolved: plan.resolved, namespace: self.ledger.namespace)
+            )
             for warning in try await TimeZoneDefaults.read(connection).warnings(plan.resolved) { self.warn(warning) }
         }
         return (record, isNew)

@@ -72,6 +72,11 @@ package struct Services: Sendable {
         )
     }
 
+    /// A memory for whoever works on runs.
+    package func runContexts() -> RunContexts {
+        RunContexts(catalog: self.catalog, ledger: self.ledger, stores: self.stores)
+    }
+
     /// Whether a target can run, and with which knobs.
     ///
     /// - `maxAge`, `keep`: of the command line, in place of the target's own.
@@ -122,17 +127,33 @@ package struct Services: Sendable {
     }
 
     /// Creates runs.
-    package func runStarter(_ queue: Queue) -> RunStarter {
-        RunStarter(ledger: self.ledger, queue: queue, configuration: self.configuration)
+    ///
+    /// - `contexts`: where whoever does the run's steps finds what was read for it.
+    /// - `warn`: told what an operator should look into, one sentence each.
+    package func runStarter(
+        _ queue: Queue,
+        _ contexts: RunContexts? = nil,
+        warn: @escaping @Sendable (String) -> Void = { _ in }
+    ) -> RunStarter {
+        RunStarter(
+            ledger: self.ledger,
+            queue: queue,
+            configuration: self.configuration,
+            contexts: contexts,
+            warn: warn
+        )
     }
 
     /// Runs steps of any run.
-    package func stepRunner(_ queue: Queue) -> StepRunner {
+    ///
+    /// - `contexts`: what is known of runs already.
+    package func stepRunner(_ queue: Queue, _ contexts: RunContexts? = nil) -> StepRunner {
         StepRunner(
             ledger: self.ledger,
             queue: queue,
             catalog: self.catalog,
             stores: self.stores,
+            contexts: contexts ?? self.runContexts(),
             configuration: self.configuration,
             logger: self.logger
         )

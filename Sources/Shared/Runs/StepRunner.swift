@@ -9,6 +9,7 @@ package struct StepRunner: Sendable {
     let queue: Queue
     let catalog: Catalog
     let stores: Stores
+    let contexts: RunContexts
     let configuration: EbbConfiguration
     let logger: Logger
 
@@ -17,6 +18,7 @@ package struct StepRunner: Sendable {
         queue: Queue,
         catalog: Catalog,
         stores: Stores,
+        contexts: RunContexts,
         configuration: EbbConfiguration,
         logger: Logger
     ) {
@@ -24,6 +26,7 @@ package struct StepRunner: Sendable {
         self.queue = queue
         self.catalog = catalog
         self.stores = stores
+        self.contexts = contexts
         self.configuration = configuration
         self.logger = logger
     }
@@ -46,10 +49,12 @@ package struct StepRunner: Sendable {
             } _: {
                 do { try await self.perform(lease, connection) } catch  where SQLState.isMissing(error) {
                     // One of many schemas was dropped meanwhile; what is there now is read anew, once.
+                    await self.contexts.forget(lease.run)
                     try await self.perform(lease, connection)
                 }
             }
         } catch {
+            await self.contexts.forget(lease.run)
             do { try await self.giveBack(lease, owner: owner, after: error) } catch let second {
                 // Redis is away; the step is free again when its lease is up.
                 self.logger.log(.debug, "step not given back", [.run: "\(lease.run)", .error: "\(second)"])
@@ -80,18 +85,15 @@ package struct StepRunner: Sendable {
 
     private func perform(_ lease: StepLease, _ connection: PostgresConnection) async throws {
         if lease.step == .reconcile { return try await self.reconcile(lease, connection) }
-        let record = try await self.ledger.run(lease.run, connection)
+        guard let record = try await self.ledger.run(lease.run, connection) else {
+            throw RunContext.Obstacle.unknownRun(lease.run)
+        }
         // The ledger knows better than a queue that was restored from an older copy.
-        if record?.finishedAt != nil { return try await self.reconcile(lease, connection) }
-        if let record, record.strategy == .prefix {
+        if record.finishedAt != nil { return try await self.reconcile(lease, connection) }
+        if record.strategy == .prefix {
             return try await self.performObjects(lease, record, connection)
         }
-        let context = try await RunContext.load(
-            lease.run,
-            catalog: self.catalog,
-            ledger: self.ledger,
-            connection
-        )
+        let context = try await self.contexts.context(of: record, connection)
         var next = Next.step(lease.step)
         while case .step(let current) = next {
             self.logger.log(.debug, "step", [.run: "\(lease.run)", .step: "\(current.rawValue)"])

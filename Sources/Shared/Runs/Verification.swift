@@ -132,7 +132,7 @@ package struct Verification: Sendable {
         return try !connection.run(statement.sql, statement.parameters).rows.isEmpty
     }
 
-    /// The blocks, or keys, of expired rows in a range.
+    /// The blocks, or keys, of expired rows in a range; all pivots were proven before in the same snapshot.
     private func leftovers(
         _ range: BatchRange,
         byKey: Bool,

@@ -1,10 +1,29 @@
 import Foundation
 
-/// One target of one schedule: what fires by itself.
+/// What a schedule lets happen.
+package enum ScheduledWork: Sendable, Hashable {
+    /// Runs of the target.
+    case target(CatalogEntry)
+    /// A run of the procedure, with these stages.
+    case procedure([Stage])
+
+    /// The name of the target.
+    package var name: String {
+        switch self {
+        case .target(let target): target.name
+        case .procedure: ScheduleEntry.procedure
+        }
+    }
+
+    /// Whether it is the procedure.
+    package var isProcedure: Bool { if case .procedure = self { true } else { false } }
+}
+
+/// One target of one schedule, or the procedure: what fires by itself.
 package struct ScheduleEntry: Sendable {
-    /// The schedule's name; a target's own schedule is named after the target.
+    /// The schedule's name; a target's own schedule is named after the target, the procedure's is called as it is.
     package let schedule: String
-    package let target: CatalogEntry
+    package let work: ScheduledWork
     /// nil while the schedule is off.
     package let timing: ScheduleTiming?
     /// The values of the target's knobs, or why it is off.
@@ -14,6 +33,9 @@ package struct ScheduleEntry: Sendable {
 }
 
 extension ScheduleEntry {
+    /// What the procedure is called where others name a target.
+    static let procedure = ProcedureParser.section
+
     /// All schedules with their values from the environment, by name and target.
     ///
     /// A target's own schedule comes from its definition, which is how a preset names the variables of the product it is for.
@@ -50,7 +72,7 @@ extension ScheduleEntry {
             for (name, node) in schedule.targets {
                 let target: CatalogEntry
                 do { target = try catalog.entry(named: name) } catch { throw node.error(error.description) }
-                guard !entries.contains(where: { $0.schedule == schedule.name && $0.target.name == name }) else {
+                guard !entries.contains(where: { $0.schedule == schedule.name && $0.work.name == name }) else {
                     throw schedule.node.error(
                         "the target \(name) has a schedule of its own, which is called the same; accepted: another name"
                     )
@@ -58,7 +80,18 @@ extension ScheduleEntry {
                 entries.append(try resolver.entry(schedule.name, target))
             }
         }
-        return entries.sorted { ($0.schedule, $0.target.name) < ($1.schedule, $1.target.name) }
+        let procedure = try Procedure.load(configuration, catalog: catalog, environment: environment)
+        if let procedure, let policy = procedure.schedule {
+            guard !entries.contains(where: { $0.schedule == Self.procedure }) else {
+                throw ConfigurationError(
+                    "the procedure's own schedule is called \(Self.procedure); accepted: another name for the schedule or target "
+                        + "that is called the same"
+                )
+            }
+            let resolver = resolver(policy, "\(Self.procedure).\(ScheduleParser.key)")
+            entries.append(try resolver.entry(Self.procedure, .procedure(procedure.stages), knobs: .on(KnobValues())))
+        }
+        return entries.sorted { ($0.schedule, $0.work.name) < ($1.schedule, $1.work.name) }
     }
 }
 
@@ -73,20 +106,28 @@ private struct ScheduleResolver {
     let keepNothing: [String]
 
     func entry(_ schedule: String, _ target: CatalogEntry) throws(ConfigurationError) -> ScheduleEntry {
-        let cron = try self.value(self.policy.cron, .cron)
-        let zone = try self.optional(self.policy.timeZone, .zone)
-        let jitter = try self.optional(self.policy.jitter, .span)
-        let catchUp = try self.optional(self.policy.catchUp, .span)
-        let timeout = try self.optional(self.policy.timeout, .timeout)
         let knobs = try target.resolveKnobs(
             environment: self.environment,
             stores: self.stores,
             keepNothing: self.keepNothing
         )
+        return try self.entry(schedule, .target(target), knobs: knobs)
+    }
+
+    func entry(
+        _ schedule: String,
+        _ work: ScheduledWork,
+        knobs: TargetSwitch
+    ) throws(ConfigurationError) -> ScheduleEntry {
+        let cron = try self.value(self.policy.cron, .cron)
+        let zone = try self.optional(self.policy.timeZone, .zone)
+        let jitter = try self.optional(self.policy.jitter, .span)
+        let catchUp = try self.optional(self.policy.catchUp, .span)
+        let timeout = try self.optional(self.policy.timeout, .timeout)
         guard let cron else {
             var reason = "no cron"
             if let name = self.policy.cron.variableName { reason = "\(name) is not set" }
-            return ScheduleEntry(schedule: schedule, target: target, timing: nil, knobs: knobs, reason: reason)
+            return ScheduleEntry(schedule: schedule, work: work, timing: nil, knobs: knobs, reason: reason)
         }
         if let named = cron.zone, let zone, named != zone {
             throw ConfigurationError(
@@ -98,7 +139,7 @@ private struct ScheduleResolver {
         if effective == nil { effective = try self.environment.timeZone() }
         let timing = ScheduleTiming(
             schedule: schedule,
-            target: target.name,
+            target: work.name,
             cron: cron,
             zone: effective ?? .gmt,
             jitter: jitter ?? .zero,
@@ -107,7 +148,7 @@ private struct ScheduleResolver {
         )
         var reason: String?
         if case .off(let why) = knobs { reason = why }
-        return ScheduleEntry(schedule: schedule, target: target, timing: timing, knobs: knobs, reason: reason)
+        return ScheduleEntry(schedule: schedule, work: work, timing: timing, knobs: knobs, reason: reason)
     }
 
     private func optional<Value>(_ knob: Knob?, _ kind: ScheduleText<Value>) throws(ConfigurationError) -> Value? {

@@ -78,8 +78,9 @@ struct BatchExecutor: Sendable {
         return try await self.run(deletes, of: message, range, context, mode, connection)
     }
 
-    /// Two round trips: everything up to the delete, then its count and the commit. A batch that is settled already makes
-    /// the first of them stop at the ledger row, before the delete.
+    /// Two round trips: everything up to the delete, then its count and the commit.
+    ///
+    /// A batch that is settled already makes the first of them stop at the ledger row, before the delete.
     ///
     /// - `deletes`: the last one's count is the batch's.
     /// - `following`: what else belongs to the transaction, by what the last one returned.

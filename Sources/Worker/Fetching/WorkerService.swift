@@ -26,20 +26,21 @@ struct WorkerService: Service {
 
     /// How long to wait when batches are under way: their end may make a step ready for another slot.
     private static let busyPause = Duration.milliseconds(20)
+    /// The longest wait that cannot be cancelled: a worker that is to stop has to be quick.
+    private static let longestWait = Duration.milliseconds(200)
 
     func run() async throws {
         let consumer = Self.consumer()
+        // A worker with nothing to do hears of the first batch on a connection of its own.
+        let doorbell = try self.services.queue()
         let configuration = self.services.configuration
         let pool = ConnectionPool(try self.services.postgresConfiguration(as: "ebb worker"))
+        let contexts = self.services.runContexts()
         let slot = Slot(
             consumer: consumer,
             queue: self.queue,
             pool: pool,
-            contexts: RunContexts(
-                catalog: self.services.catalog,
-                ledger: self.services.ledger,
-                stores: self.services.stores
-            ),
+            contexts: contexts,
             executor: BatchExecutor(
                 ledger: self.services.ledger,
                 limits: configuration.batches,
@@ -56,6 +57,7 @@ struct WorkerService: Service {
             mostDead: configuration.dead.most,
             logger: self.services.logger
         )
+        let steps = self.services.stepRunner(self.queue, contexts)
         var fetcher = Fetcher(queue: self.queue, consumer: consumer, configuration: configuration)
         var breaker = CircuitBreaker(configuration.outages)
         self.services.logger.log(
@@ -99,7 +101,7 @@ struct WorkerService: Service {
                 }
                 if let step = work.step {
                     running += 1
-                    group.addTask { await self.run(step, consumer, pool) }
+                    group.addTask { await self.run(step, steps, consumer, pool) }
                 }
                 if batches == 0, !suspects.isEmpty {
                     let suspect = suspects.removeFirst()
@@ -115,8 +117,15 @@ struct WorkerService: Service {
                     if !hasTimer {
                         let pause =
                             running > 0 ? min(Self.busyPause, configuration.poll.interval) : configuration.poll.interval
+                        let isIdle = running == 0
                         group.addTask {
-                            do { try await Task.sleep(for: pause) } catch is CancellationError {}
+                            do {
+                                if isIdle {
+                                    try await Self.wait(for: doorbell, atMost: pause)
+                                } else {
+                                    try await Task.sleep(for: pause)
+                                }
+                            } catch is CancellationError {}
                             return .timer
                         }
                         hasTimer = true
@@ -138,7 +147,22 @@ struct WorkerService: Service {
             for suspect in suspects { fetcher.settle(.back(suspect, .release(after: .zero))) }
             try await self.shutDown(&group, &fetcher)
         }
+        await doorbell.close()
         self.services.logger.log(.info, "worker stopped", [.consumer: "\(consumer)"])
+    }
+
+    /// Waits until a batch is added, or the pause is over.
+    private static func wait(for doorbell: Queue, atMost pause: Duration) async throws {
+        let end = ContinuousClock.now + pause
+        do {
+            while .now < end && !Task.isCancelled {
+                let left = ContinuousClock.now.duration(to: end)
+                if try await doorbell.waitForBatch(atMost: min(left, Self.longestWait)) { return }
+            }
+        } catch is RedisError {
+            // The next poll reports it.
+            try await Task.sleep(until: end)
+        }
     }
 
     /// Lets batches end within the grace time, cancels the rest, and tells the queue about all of them.
@@ -163,8 +187,12 @@ struct WorkerService: Service {
         }
     }
 
-    private func run(_ step: StepLease, _ consumer: String, _ pool: ConnectionPool) async -> Event {
-        let runner = self.services.stepRunner(self.queue)
+    private func run(
+        _ step: StepLease,
+        _ runner: StepRunner,
+        _ consumer: String,
+        _ pool: ConnectionPool
+    ) async -> Event {
         do {
             try await pool.withConnection(checked: true) { try await runner.run(step, owner: consumer, $0) }
             return .stepEnded(reached: true)

@@ -106,17 +106,18 @@ func withAyon(
     timeZone: String? = nil,
     _ body: (Sandbox) async throws -> Void
 ) async throws {
+    func variables(_ shared: Sandbox) -> [String: String] {
+        [
+            "AYON_EVENT_RETENTION_DAYS": "90",
+            "AYON_DEFAULT_PROJECT_STORAGE_ROOT": shared.ayonStorage,
+            "AYON_REDIS_CHANNEL": shared.key("ayon"),
+        ]
+    }
     try await withOwnDatabase(
         "presets: [ayon]\n",
         product: "ayon",
         timeZone: timeZone,
-        environment: { shared in
-            [
-                "AYON_EVENT_RETENTION_DAYS": "90",
-                "AYON_DEFAULT_PROJECT_STORAGE_ROOT": shared.ayonStorage,
-                "AYON_REDIS_CHANNEL": shared.key("ayon"),
-            ]
-        }
+        environment: variables
     ) { ayon in
         try await ayon.createAyon(seed)
         try await body(ayon)

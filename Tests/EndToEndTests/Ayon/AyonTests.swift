@@ -40,14 +40,14 @@ import Testing
                 least: 2_000
             ),
             Case(
-                target: "Logs",
+                target: "OldLogs",
                 table: "events",
                 seed: AyonSeed(events: 20_000, logs: 400_000),
                 oracles: [.logs],
                 least: 150_000
             ),
             Case(
-                target: "Events",
+                target: "OldEvents",
                 table: "events",
                 seed: AyonSeed(events: 430_000, logs: 20_000),
                 oracles: [.events],
@@ -67,14 +67,6 @@ import Testing
                 oracles: [.unusedActivities],
                 least: 20_000,
                 cascaded: "activity_references",
-                inProjects: true
-            ),
-            Case(
-                target: "UnusedFiles",
-                table: "files",
-                seed: AyonSeed(entities: 300, activities: 20_000, files: 5_000),
-                oracles: [.unusedFiles],
-                least: 2_000,
                 inProjects: true
             ),
             Case(

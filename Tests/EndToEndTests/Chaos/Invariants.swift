@@ -149,7 +149,10 @@ struct Invariants: Sendable {
 
     /// Keys that nobody needs once the run is over.
     private func strangeKeys() async throws -> [String] {
-        var expected = Set(Self.priorities.map { self.sandbox.key("stream:\($0)") } + [self.sandbox.key("runs")])
+        var expected = Set(
+            Self.priorities.map { self.sandbox.key("stream:\($0)") }
+                + ["runs", "events", "events:most"].map { self.sandbox.key($0) }
+        )
         expected.formUnion(try await self.sandbox.runs().map { self.sandbox.key("run:\($0)") })
         if !self.storm.poison.isEmpty {
             expected.formUnion([self.sandbox.key("dead"), self.sandbox.key("dead:letters")])

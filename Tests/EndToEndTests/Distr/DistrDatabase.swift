@@ -40,17 +40,18 @@ func withDistr(
     timeZone: String? = nil,
     _ body: (Sandbox) async throws -> Void
 ) async throws {
+    func variables(_: Sandbox) -> [String: String] {
+        [
+            "STATUS_ENTRIES_MAX_AGE": "72h",
+            "METRICS_ENTRIES_MAX_AGE": "72h",
+            "LOG_RECORD_ENTRIES_MAX_COUNT": "\(seed.keep)",
+        ]
+    }
     try await withOwnDatabase(
         "presets: [distr]\n",
         product: "distr",
         timeZone: timeZone,
-        environment: { _ in
-            [
-                "STATUS_ENTRIES_MAX_AGE": "72h",
-                "METRICS_ENTRIES_MAX_AGE": "72h",
-                "LOG_RECORD_ENTRIES_MAX_COUNT": "\(seed.keep)",
-            ]
-        }
+        environment: variables
     ) { distr in
         try await distr.createDistr(seed, indexed: indexed)
         try await body(distr)

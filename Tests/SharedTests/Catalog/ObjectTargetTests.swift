@@ -51,7 +51,7 @@ import Testing
         #expect(target.keys.hexDigits == nil)
         #expect(
             target.ruleInWords()
-                == "older than AGE and in no a.x or B.y, 7d after a run has marked it; chunks/ older than 24h; "
+                == "older than 90s and in no a.x or B.y, 7d after a run has marked it; chunks/ older than 24h; "
                 + "uploads in parts older than 36h"
         )
         let defaulted = try target.resolveKnobs(environment: Environment([:]))

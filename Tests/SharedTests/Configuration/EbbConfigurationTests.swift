@@ -135,9 +135,9 @@ import Testing
         BadVariable(
             name: "EBB_PRESETS",
             value: "distr,ayno",
-            problem: "\"ayno\" is not a preset; accepted: distr"
+            problem: "\"ayno\" is not a preset; accepted: distr, ayon"
         ),
-        BadVariable(name: "EBB_PRESETS", value: "", problem: "\"\" is not a preset; accepted: distr"),
+        BadVariable(name: "EBB_PRESETS", value: "", problem: "\"\" is not a preset; accepted: distr, ayon"),
         BadVariable(
             name: "EBB_LOG_LEVEL",
             value: "loud",
@@ -203,7 +203,7 @@ import Testing
         ),
         BadFile(
             yaml: "presets:\n  - distr\n  - other\n",
-            sentence: "1: presets: \"other\" is not a preset; accepted: distr"
+            sentence: "1: presets: \"other\" is not a preset; accepted: distr, ayon"
         ),
         BadFile(
             yaml: "redis_url: http://:hunter2@host\n",

@@ -129,6 +129,28 @@ import Testing
         }
     }
 
+    @Test func `an end is told again when it could not be told at once`() async throws {
+        try await withTestBed(settings: try Self.settings(channel: "unused")) { bed in
+            try await bed.run(
+                Self.table,
+                "CREATE SEQUENCE tries",
+                """
+                CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                  IF nextval('tries') <= 2 THEN RAISE 'not now' USING ERRCODE = '40001'; END IF;
+                  RETURN NEW;
+                END $$
+                """,
+                "CREATE TRIGGER refuse BEFORE UPDATE ON events FOR EACH ROW EXECUTE FUNCTION refuse()"
+            )
+            let announcer = try #require(try bed.services.announcer("maintenance", bed.queue))
+            let id = Announcer.newID()
+            #expect(await announcer.begin(id, description: "Starting"))
+            #expect(await !announcer.update(id, description: "Removing", progress: 1))
+            #expect(await announcer.finish(id, failed: false, description: "Done", summary: "{}"))
+            #expect(try await Self.row(bed)[3] == "finished")
+        }
+    }
+
     @Test func `nobody is told where nothing is configured, or it is switched off`() async throws {
         try await withTestBed { bed in
             let announcer = try bed.services.announcer("maintenance", bed.queue)

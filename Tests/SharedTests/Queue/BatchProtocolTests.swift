@@ -20,6 +20,22 @@ import Testing
         }
     }
 
+    @Test func `who waits hears of a batch, and stops waiting`() async throws {
+        try await QueueBench.with { bench in
+            let (_, step) = try await bench.run()
+            let waiting = try bench.bed.services.queue()
+            try await bench.append(1, step)
+            #expect(try await waiting.waitForBatch(atMost: .zero) == false, "one that was there before")
+            async let heard = waiting.waitForBatch(atMost: .seconds(3))
+            try await eventually("somebody waits") {
+                try await bench.queue.redis.send("CLIENT", "LIST").string?.contains("cmd=xread") ?? false
+            }
+            try await bench.append(1, first: 2, from: "2", step)
+            #expect(try await heard)
+            await waiting.close()
+        }
+    }
+
     @Test func `creating a known run again changes nothing`() async throws {
         try await QueueBench.with { bench in
             let (record, step) = try await bench.run()

@@ -34,7 +34,7 @@ import Testing
             """,
             ["B_AGE": "1d"]
         )
-        #expect(entries.map { "\($0.schedule) \($0.target.name)" } == ["B B", "nightly A", "nightly B"])
+        #expect(entries.map { "\($0.schedule) \($0.work.name)" } == ["B B", "nightly A", "nightly B"])
         let timing = try #require(entries[1].timing)
         #expect(timing.definition == "0 3 * * * in Europe/Berlin")
         #expect(timing.jitter == .seconds(300))

@@ -65,14 +65,26 @@ import Testing
     @Test func `what is over is not found, not revived by use, and swept`() async throws {
         try await withTestBed { bed in
             let store = Self.store(bed, lifetime: .milliseconds(1))
-            let token = try await store.create(user: "alice")
             let living = try await Self.store(bed).create(user: "bob")
+            let token = try await store.create(user: "alice")
             try await eventually("it is over") { try await store.read(token) == nil }
             #expect(try await store.touch(token) == nil)
             let report = try await SessionSite(bed: bed, layout: .own(bed.queue.keys)).sweep()
             #expect([report.examined, report.deleted] == [1, 1] as [Int])
             #expect(try await bed.queue.redis.send("ZCARD", bed.queue.keys.sessions).int == 1)
             #expect(try await Self.store(bed).read(living)?.user == "bob")
+        }
+    }
+
+    @Test func `without a sweep, new sessions take old ones away`() async throws {
+        try await withTestBed { bed in
+            let short = Self.store(bed, lifetime: .milliseconds(1))
+            for _ in 0..<12 { _ = try await short.create(user: "alice") }
+            try await eventually("Redis has removed the keys") {
+                try await bed.queue.redis.send("KEYS", bed.queue.keys.session + "*").array?.isEmpty == true
+            }
+            for _ in 0..<2 { _ = try await Self.store(bed).create(user: "bob") }
+            #expect(try await bed.queue.redis.send("ZCARD", bed.queue.keys.sessions).int == 2)
         }
     }
 }

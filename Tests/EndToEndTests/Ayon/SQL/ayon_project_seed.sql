@@ -45,8 +45,8 @@ INSERT INTO activity_references (id, activity_id, reference_type, entity_type, e
 -- What became of the entities that are gone. Of eight: mentioned 9 days ago; deleted 9 days ago; 11 days ago; in another project; an
 -- id that is none; a uuid with dashes and capitals; an entity of another kind; nothing.
 INSERT INTO activity_references (id, activity_id, reference_type, entity_type, entity_id, created_at, updated_at)
-  SELECT seed_id('mention' || kind, n), seed_id('activity', 1 + n % greatest(entities, 1)), 'mention', kind, seed_id(kind, n), moment - interval '20 days', moment - interval '9 days'
-  FROM seed, generate_series(entities + 1, 2 * entities) AS n, generate_series(0, 5) AS number, LATERAL (SELECT pg_temp.kind(number) AS kind) AS its WHERE n % 8 = 0;
+  SELECT seed_id('mention' || kind, n), seed_id('activity', 1 + n % greatest(least(entities, activities), 1)), 'mention', kind, seed_id(kind, n), moment - interval '20 days', moment - interval '9 days'
+  FROM seed, generate_series(entities + 1, 2 * entities) AS n, generate_series(0, 5) AS number, LATERAL (SELECT pg_temp.kind(number) AS kind) AS its WHERE n % 8 = 0 AND activities > 0;
 INSERT INTO public.events (id, hash, topic, project_name, summary, created_at, updated_at)
   SELECT seed_id('gone' || kind, n), seed_hex('gone' || kind, n), 'entity.' || CASE n % 8 WHEN 6 THEN pg_temp.kind(number + 1) ELSE kind END || '.deleted',
          CASE n % 8 WHEN 3 THEN 'Archived' ELSE project.name END,

@@ -1,0 +1,83 @@
+package import PostgresClient
+
+/// The runs that this process is at, so that not every batch and step asks the ledger and the catalogs of PostgreSQL again. A run's
+/// terms never change, its table seldom does: what is a minute old is read anew.
+package actor RunContexts {
+    private let catalog: Catalog
+    private let ledger: Ledger
+    private let stores: Stores
+    private var knownObjects: [String: (context: ObjectContext, read: ContinuousClock.Instant)] = [:]
+    private var known: [String: (context: RunContext, read: ContinuousClock.Instant)] = [:]
+
+    /// A worker is at a handful of runs; beyond this it starts over.
+    private static let most = 64
+    private static let age = Duration.seconds(60)
+
+    package init(catalog: Catalog, ledger: Ledger, stores: Stores) {
+        self.catalog = catalog
+        self.ledger = ledger
+        self.stores = stores
+    }
+
+    /// The context of a run.
+    ///
+    /// - Throws: what `RunContext.load` throws.
+    package func context(_ run: String, _ connection: PostgresConnection) async throws -> RunContext {
+        if let context = self.recent(run) { return context }
+        let context = try await RunContext.load(
+            run,
+            catalog: self.catalog,
+            ledger: self.ledger,
+            connection
+        )
+        self.keep(context)
+        return context
+    }
+
+    /// The context of a run whose record was read just now, so that it is known not to be on another server.
+    ///
+    /// - Throws: what `RunContext.load` throws.
+    func context(of record: RunRecord, _ connection: PostgresConnection) async throws -> RunContext {
+        guard record.isOnItsServer else { throw RunContext.Obstacle.otherServer(run: record.run) }
+        if let context = self.recent(record.run), context.record.definitionHash == record.definitionHash {
+            return context
+        }
+        let context = try await RunContext.load(record, catalog: self.catalog, ledger: self.ledger, connection)
+        self.keep(context)
+        return context
+    }
+
+    private func recent(_ run: String) -> RunContext? {
+        guard let (context, read) = self.known[run], read + Self.age > .now else { return nil }
+        return context
+    }
+
+    /// Takes in what was read elsewhere just now.
+    func keep(_ context: RunContext) {
+        if self.known.count >= Self.most { self.known.removeAll() }
+        self.known[context.record.run] = (context, .now)
+    }
+
+    /// The same as `context` for a run of objects.
+    ///
+    /// - Throws: what `ObjectContext.load` throws.
+    package func objects(_ run: String, _ connection: PostgresConnection) async throws -> ObjectContext {
+        if let (context, read) = self.knownObjects[run], read + Self.age > .now { return context }
+        let context = try await ObjectContext.load(
+            run,
+            catalog: self.catalog,
+            stores: self.stores,
+            ledger: self.ledger,
+            connection
+        )
+        if self.knownObjects.count >= Self.most { self.knownObjects.removeAll() }
+        self.knownObjects[run] = (context, .now)
+        return context
+    }
+
+    /// Lets a run's context be read anew, since its table may be changed by the time it goes on.
+    package func forget(_ run: String) {
+        self.known[run] = nil
+        self.knownObjects[run] = nil
+    }
+}
