@@ -10,12 +10,20 @@ extension Ledger {
         package var run: String
         package var batch: String
         /// Of this attempt alone.
-        package var owner: String
+        var owner = Ledger.newOwner()
         /// The store's name.
         package var store: String
         package var paths: [String]
         /// In the order of the paths; nil while nobody has looked.
         package var sizes: [Int]?
+
+        package init(run: String, batch: String, store: String, paths: [String], sizes: [Int]?) {
+            self.run = run
+            self.batch = batch
+            self.store = store
+            self.paths = paths
+            self.sizes = sizes
+        }
     }
 
     /// What became of the files of a list.
@@ -43,7 +51,7 @@ extension Ledger {
     }
 
     /// An owner that nobody else is.
-    package static func newOwner() -> String { String(UInt64.random(in: .min ... .max), radix: 36) }
+    private static func newOwner() -> String { String(UInt64.random(in: .min ... .max), radix: 36) }
 
     /// Takes an open list over from whoever was at it; nil when there is none.
     package func takeFiles(
@@ -72,14 +80,15 @@ extension Ledger {
             ).rows.first
             guard let row else { return nil }
             let sizes = try row.text(2).split(separator: " ").map { Int($0) ?? 0 }
-            return FileClaim(
+            var claim = FileClaim(
                 run: run,
                 batch: batch,
-                owner: owner,
                 store: try row.text(0),
                 paths: try Self.strings(json: row.text(1)),
                 sizes: sizes.isEmpty ? nil : sizes
             )
+            claim.owner = owner
+            return claim
         }
     }
 

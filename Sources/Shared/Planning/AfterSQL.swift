@@ -25,11 +25,11 @@ package struct AfterSQL: Sendable {
         )
     }
 
-    /// The folders of the files that a range's expired rows have; nil without files.
+    /// The path of one file in each folder in which a range's expired rows have any; nil without files.
     package func folders(_ range: BatchRange, generation: Int) -> PostgresStatement? {
         self.path.map { path in
             self.context.statements(generation: generation)
-                .select("DISTINCT regexp_replace(\(path), '/?[^/]*$', '')", range, suffix: "")
+                .select("min(\(path))", range, suffix: "GROUP BY regexp_replace(\(path), '/?[^/]*$', '')")
         }
     }
 

@@ -3,39 +3,27 @@ import PostgresClient
 
 /// Files of rows that a run has deleted, before it ends.
 extension StepRunner {
-    /// Why the end of a run has to wait.
-    private struct FilesLeft: Error, CustomStringConvertible {
-        var description: String
-    }
-
     /// Removes files that batches have left: those of a run that is cancelled or fails, and of earlier runs that Redis has lost.
     ///
-    /// A run does not end before its files are gone, unless they cannot be removed at all. Those of other runs do not hold it up.
+    /// Those of other runs do not hold this one up, and neither do its own when it is to end anyway: the lists stay, and every later
+    /// run of the target tries again.
     ///
-    /// - Throws: an error that lets the step be tried again soon, here or where the store is at hand; `PostgresError`.
-    func removeFiles(_ run: String, _ connection: PostgresConnection) async throws {
-        guard let record = try await self.ledger.run(run, connection), record.strategy != .prefix else { return }
-        let removal = FileRemoval(
-            ledger: self.ledger,
-            stores: self.stores,
-            limits: self.configuration.batches.timeLimits,
-            logger: self.logger
-        )
+    /// - Returns: what is left of this run's own; nil for nothing.
+    /// - Throws: what the store says, for the step to be tried again or the run to be paused; `PostgresError`.
+    func removeFiles(_ run: String, isEnding: Bool, _ connection: PostgresConnection) async throws -> String? {
+        guard let record = try await self.ledger.run(run, connection), record.strategy != .prefix else { return nil }
+        let limits = self.configuration.batches.timeLimits
+        let removal = FileRemoval(ledger: self.ledger, stores: self.stores, limits: limits, logger: self.logger)
+        var left = 0
         for open in try await self.ledger.openFiles(of: record, connection) {
             do {
-                let claim = try await self.ledger.takeFiles(
-                    run: open.run,
-                    batch: open.batch,
-                    limits: self.configuration.batches.timeLimits,
-                    connection
-                )
+                let claim = try await self.ledger.takeFiles(run: open.run, batch: open.batch, limits: limits, connection)
                 if let claim { _ = try await removal.finish(claim, connection) }
-            } catch let error as PostgresError {
-                throw error
-            } catch let error as CancellationError {
-                throw error
-            } catch {
-                if open.run == run, !Self.isHopeless(error) { throw FilesLeft(description: "\(error)") }
+            } catch  where !(error is PostgresError || error is CancellationError) {
+                let isOwn = open.run == run
+                // A path that cannot be removed stays so, whoever tries.
+                guard !isOwn || isEnding || Fault(error) == .row else { throw error }
+                if isOwn { left += 1 }
                 self.logger.log(
                     .error,
                     "files of deleted rows could not be removed",
@@ -43,7 +31,6 @@ extension StepRunner {
                 )
             }
         }
+        return left == 0 ? nil : "files of \(left) batches could not be removed; the logs say why, and the next run tries again"
     }
-
-    private static func isHopeless(_ error: any Error) -> Bool { (error as? FolderError)?.kind == .unsafe }
 }

@@ -21,23 +21,27 @@ package struct FolderStore: Sendable, Hashable {
     /// - Throws: `FolderError` that names it and this machine.
     package func check() async throws { try await FileThread.shared.run { try self.withRoot { _ in } } }
 
-    /// Makes sure that folders are what they seem to be, if they are there.
+    /// Makes sure that the folders of files are what they seem to be, if they are there.
     ///
-    /// - Throws: `FolderError` for one that is a symbolic link, or no folder, and for one that would lead out of the root.
-    package func check(folders: [String]) async throws {
+    /// - `paths`: one file of each folder will do.
+    /// - Throws: `FolderError` for a path that could lead out of the store, for a folder that is a symbolic link or none, and
+    ///   when there is nothing in the store at all, as where nothing is mounted.
+    package func check(foldersOf paths: [String]) async throws {
         try await FileThread.shared.run {
             try self.withRoot { root in
-                for folder in folders where !folder.isEmpty {
-                    let parts = try StoredPath.parts(folder)
-                    if let descriptor = try self.open(parts[...], in: root) { close(descriptor) }
+                for path in paths {
+                    let folder = try StoredPath.parts(path).dropLast()
+                    if let descriptor = try self.open(folder, in: root) { close(descriptor) }
                 }
             }
+            if !paths.isEmpty { try self.checkNotEmpty() }
         }
     }
 
-    /// How large files are, ``missing`` where there is none; in the order of the paths.
+    /// How large files are, ``missing`` where there is none, or none that can be removed; in the order of the paths.
     ///
-    /// - Throws: `FolderError`; also when all are missing and the folder is empty, as where nothing is mounted. `CancellationError`.
+    /// - Throws: `FolderError` when the store is not there; also when all are missing and there is nothing in it, as where
+    ///   nothing is mounted. `CancellationError`.
     package func sizes(of paths: [String]) async throws -> [Int] {
         var sizes = [Int](repeating: Self.missing, count: paths.count)
         for part in Self.chunks(of: paths) {
@@ -74,14 +78,14 @@ package struct FolderStore: Sendable, Hashable {
 
     private func sizes(_ part: [Int], of paths: [String]) throws -> [Int] {
         try self.withRoot { root in
-            var sizes: [Int] = []
-            try self.each(part, of: paths, in: root) { path, folder, name in
+            var sizes = [Int](repeating: Self.missing, count: part.count)
+            // What cannot be looked at says so when it is to be removed.
+            _ = self.each(part, of: paths, in: root) { (position, folder, name) throws(FolderError) in
                 var facts = stat()
-                guard let folder, try self.works(path, fstatat(folder, name, &facts, AT_SYMLINK_NOFOLLOW)) else {
-                    return sizes.append(Self.missing)
-                }
-                guard facts.st_mode & S_IFMT != S_IFDIR else { throw FolderError.unsafe(path, in: self, "is a folder") }
-                sizes.append(Int(facts.st_size))
+                guard try self.works(paths[part[position]], fstatat(folder, name, &facts, AT_SYMLINK_NOFOLLOW)),
+                    facts.st_mode & S_IFMT != S_IFDIR
+                else { return }
+                sizes[position] = Int(facts.st_size)
             }
             return sizes
         }
@@ -89,50 +93,52 @@ package struct FolderStore: Sendable, Hashable {
 
     private func remove(_ part: [Int], of paths: [String]) throws -> FolderError? {
         try self.withRoot { root in
-            var failure: FolderError?
-            var emptied: Set<String> = []
-            try self.each(part, of: paths, in: root) { path, folder, name in
-                do {
-                    guard let folder, try self.works(path, unlinkat(folder, name, 0)) else { return }
-                    emptied.insert(String(path.dropLast(name.utf8.count + 1)))
-                } catch let error as FolderError where error.kind != .denied {
-                    failure = failure ?? error
-                }
+            var emptied: Set<ArraySlice<String>> = []
+            let failure = self.each(part, of: paths, in: root) { (position, folder, name) throws(FolderError) in
+                let path = paths[part[position]]
+                guard try self.works(path, unlinkat(folder, name, 0)) else { return }
+                // A first-level folder stays: a store with nothing in it could not be told from one that is not mounted.
+                let parts = try StoredPath.parts(path).dropLast()
+                if parts.count > 1 { emptied.insert(parts) }
             }
-            for folder in emptied where !folder.isEmpty { try self.removeIfEmpty(folder, in: root) }
+            for folder in emptied {
+                guard let name = folder.last, let parent = try self.open(folder.dropLast(), in: root) else { continue }
+                // One that still holds something stays, and what else keeps it from going is nobody's loss.
+                _ = unlinkat(parent, name, AT_REMOVEDIR)
+                close(parent)
+            }
             return failure
         }
     }
 
-    /// Only the folder itself, never one above it; one that still holds something stays.
-    private func removeIfEmpty(_ path: String, in root: CInt) throws {
-        let parts = try StoredPath.parts(path)
-        guard let parent = try self.open(parts.dropLast(), in: root), let name = parts.last else { return }
-        defer { close(parent) }
-        // What keeps an empty folder from going is nobody's loss.
-        _ = unlinkat(parent, name, AT_REMOVEDIR)
-    }
-
-    /// Calls `body` with each path, its folder, nil when that is not there, and its name.
+    /// Calls `body` for each path with its position, the folder that it is in, and its name; not where there is no such folder.
+    ///
+    /// - Returns: the first error, once all others were done.
     private func each(
         _ part: [Int],
         of paths: [String],
         in root: CInt,
-        _ body: (_ path: String, _ folder: CInt?, _ name: String) throws -> Void
-    ) throws {
-        var current: (parts: [String], descriptor: CInt?)?
-        defer { if let descriptor = current?.descriptor { close(descriptor) } }
-        for index in part {
-            let parts = try StoredPath.parts(paths[index])
-            guard let name = parts.last else { continue }
-            let folder = Array(parts.dropLast())
-            if current?.parts != folder {
-                if let descriptor = current?.descriptor { close(descriptor) }
-                current = nil
-                current = (folder, try self.open(folder[...], in: root))
+        _ body: (_ position: Int, _ folder: CInt, _ name: String) throws(FolderError) -> Void
+    ) -> FolderError? {
+        var failure: FolderError?
+        var current: (parts: ArraySlice<String>, opened: Result<CInt?, FolderError>)?
+        func leave() { if case .success(let descriptor?)? = current?.opened { close(descriptor) } }
+        defer { leave() }
+        for (position, index) in part.enumerated() {
+            do throws(FolderError) {
+                let parts = try StoredPath.parts(paths[index])
+                if current?.parts != parts.dropLast() {
+                    leave()
+                    current = nil
+                    current = (parts.dropLast(), Result { () throws(FolderError) in try self.open(parts.dropLast(), in: root) })
+                }
+                guard let name = parts.last, let folder = try current?.opened.get() else { continue }
+                try body(position, folder, name)
+            } catch {
+                failure = failure ?? error
             }
-            try body(paths[index], current?.descriptor, name)
         }
+        return failure
     }
 
     private func withRoot<Value>(_ body: (CInt) throws -> Value) throws -> Value {
@@ -143,7 +149,7 @@ package struct FolderStore: Sendable, Hashable {
     }
 
     /// A folder below the root, opened step by step; nil when it is not there. For the caller to close.
-    private func open(_ parts: ArraySlice<String>, in root: CInt) throws -> CInt? {
+    private func open(_ parts: ArraySlice<String>, in root: CInt) throws(FolderError) -> CInt? {
         var descriptor = dup(root)
         guard descriptor >= 0 else { throw FolderError.failed(self.root, in: self, errno) }
         for part in parts {
@@ -164,7 +170,7 @@ package struct FolderStore: Sendable, Hashable {
     }
 
     /// Whether a call did what it was to do; false when there is no such file.
-    private func works(_ path: String, _ result: CInt) throws -> Bool {
+    private func works(_ path: String, _ result: CInt) throws(FolderError) -> Bool {
         if result == 0 { return true }
         switch errno {
         case ENOENT: return false

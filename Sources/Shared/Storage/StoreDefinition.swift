@@ -90,8 +90,12 @@ extension StoreDefinition {
     private func whyOff(_ main: Field, _ environment: Environment) throws(ConfigurationError) -> String? {
         if self.fields[.enabled] != nil {
             guard let enabled = try self.value(.enabled, environment) else { return self.unset(.enabled) }
-            let isEnabled =
-                try self.enabledValue.map { $0 == enabled.text } ?? self.parse(.enabled, enabled, Self.flag)
+            let isEnabled: Bool
+            if let value = self.enabledValue {
+                isEnabled = enabled.text == value
+            } else {
+                isEnabled = try self.parse(.enabled, enabled, Self.flag)
+            }
             guard isEnabled else { return "\(self.source(.enabled)) is \(enabled.text)" }
         }
         return try self.value(main, environment) == nil ? self.unset(main) : nil

@@ -4,10 +4,14 @@ import Shared
 
 /// A batch after whose rows something else goes: an update in the same transaction, files once it is committed.
 extension BatchExecutor {
-    /// Files first are looked at, then rows deleted and their files listed in one transaction, then the files removed.
+    /// Files are looked at, then rows are deleted and their files listed in one transaction, then files are removed, then the
+    /// list is confirmed.
     ///
-    /// So no row is ever seen without its file, and no file outlives its row for ever: a list that was not confirmed leaves the
-    /// batch open, and its next attempt takes up where this one was.
+    /// A file must not go before its row, or a crash leaves rows that promise what is gone; nor may a row go and nothing be left
+    /// that knows its file. A transaction covers no file system, so the list is what makes up for it: written with the delete, it
+    /// is there exactly when the rows are not. From the commit on nobody can ask for the files, and the batch stays open until
+    /// its list is confirmed. Whoever meets it then, the next attempt or the end of the run, removes what the list names, as
+    /// often as it takes: a file that is gone already is as good as removed.
     ///
     /// - Throws: as `run`; `FolderError`, `StorageError`: the batch is open then, if its rows are gone.
     func run(
@@ -19,49 +23,53 @@ extension BatchExecutor {
         _ connection: PostgresConnection
     ) async throws -> Outcome {
         let started = ContinuousClock.now
-        let store = context.resolved.target.after?.unlink?.store
-        if let store { try await self.check(store, after, message, range, connection) }
+        let unlink = context.resolved.target.after?.unlink
+        if let unlink { try await self.check(unlink.store, after, message, range, connection) }
         let statements = context.statements(generation: message.generation)
         var deletes = statements.batch(range, skippingLocked: mode == .skippingLocked)
         if let last = deletes.popLast() { deletes.append(after.returning(last)) }
+        var claim: Ledger.FileClaim?
         let outcome = try await self.run(deletes, of: message, range, context, mode, connection) { result in
+            if let unlink { claim = try self.claim(result, of: message, unlink) }
             let keys = try result.rows.map { try $0.text(0) }
-            var paths: [String] = []
-            var sizes: [Int] = []
-            for row in result.rows {
-                guard let path = row[1] else { continue }
-                _ = try StoredPath.parts(path)
-                paths.append(path)
-                sizes.append(row.int(2) ?? 0)
-            }
-            var statements = [after.update(keys)].compactMap { $0 }
-            if let store, !paths.isEmpty {
-                let isMeasured = context.resolved.target.after?.unlink?.size != nil
-                statements.append(
-                    self.ledger.list(
-                        .init(
-                            run: message.run,
-                            batch: message.batch,
-                            owner: Ledger.newOwner(),
-                            store: store,
-                            paths: paths,
-                            sizes: isMeasured ? sizes : nil
-                        )
-                    )
-                )
-            }
-            return statements
+            return [after.update(keys), claim.map { self.ledger.list($0) }].compactMap { $0 }
         }
         switch outcome {
-        // Its row may be there, and open.
-        case .deleted, .predecessorAlive: break
+        case .deleted: break
+        // Its row may be there, and open: somebody came as far as this, and no further.
+        case .predecessorAlive:
+            claim = try await self.ledger.takeFiles(
+                run: message.run,
+                batch: message.batch,
+                limits: self.limits.timeLimits,
+                connection
+            )
         default: return outcome
         }
-        let limits = self.limits.timeLimits
-        let claim = try await self.ledger.takeFiles(run: message.run, batch: message.batch, limits: limits, connection)
         guard let claim else { return outcome }
         guard let record = try await self.removal.finish(claim, connection) else { return .predecessorAlive }
         return .finished(record, microseconds: Int(started.duration(to: .now).wholeMicroseconds))
+    }
+
+    /// The files of deleted rows, for this attempt to remove; nil when there are none.
+    ///
+    /// - Throws: `FolderError` for a path that could lead out of the store, so that nothing is committed.
+    private func claim(
+        _ result: PostgresResult,
+        of message: BatchMessage,
+        _ unlink: After.Unlink
+    ) throws -> Ledger.FileClaim? {
+        let files = result.rows.filter { $0[1] != nil }
+        let paths = try files.map { try $0.text(1) }
+        for path in paths { _ = try StoredPath.parts(path) }
+        guard !paths.isEmpty else { return nil }
+        return Ledger.FileClaim(
+            run: message.run,
+            batch: message.batch,
+            store: unlink.store,
+            paths: paths,
+            sizes: unlink.size == nil ? nil : files.map { $0.int(2) ?? 0 }
+        )
     }
 
     /// Makes sure that files can be removed before any row goes: the store is here, and no path leads out of it.
@@ -74,16 +82,16 @@ extension BatchExecutor {
     ) async throws {
         switch try self.removal.destination(name) {
         case .off(let reason): throw PlanningError("the store \(name) is off here: \(reason)")
-        case .bucket: break
+        case .bucket(let store): _ = try await store.checkBucket()
         case .folder(let store):
             try await store.check()
             guard let statement = after.folders(range, generation: message.generation) else { return }
             let settings = TransactionSettings(for: range, limits: self.limits.timeLimits).statement()
-            let folders = try await connection.transaction(readOnly: true) { connection in
+            let paths = try await connection.transaction(readOnly: true) { connection in
                 _ = try connection.run(settings.sql, settings.parameters)
                 return try connection.run(statement.sql, statement.parameters).rows.compactMap { $0[0] }
             }
-            try await store.check(folders: folders)
+            try await store.check(foldersOf: paths)
         }
     }
 }
