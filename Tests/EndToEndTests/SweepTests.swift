@@ -12,7 +12,7 @@ import Testing
     /// A product that has nothing but a Redis, and a prefix for the test.
     private static func variables(_ sandbox: Sandbox) -> [String: String?] {
         [
-            "DATABASE_URL": .some(nil), "EBB_SESSIONS": "ayon", "AYON_REDIS_KEY_PREFIX": sandbox.key("product"),
+            "DATABASE_URL": nil, "EBB_SESSIONS": "ayon", "AYON_REDIS_KEY_PREFIX": sandbox.key("product"),
             "EBB_SESSIONS_INTERVAL": "100ms",
         ]
     }
@@ -70,8 +70,7 @@ import Testing
             let (_, stopped) = try await sandbox.during(.worker, ["sweep", "--json"], environment: variables) {
                 worker in
                 try await until("the next one has swept") {
-                    try await sandbox.redis.send("EXISTS", sandbox.key("product-session-old-499")).int == 0
-                        && sandbox.keys().count { $0.contains("product-session-old") } == 0
+                    try await sandbox.keys().count { $0.contains("product-session-old") } == 0
                 }
                 try await worker.stop()
             }

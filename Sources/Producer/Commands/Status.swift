@@ -1,4 +1,5 @@
 import ArgumentParser
+import PostgresClient
 import Shared
 
 /// `producer status`: how runs come along, from Redis alone.

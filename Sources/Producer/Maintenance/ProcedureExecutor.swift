@@ -210,7 +210,13 @@ struct ProcedureExecutor: Sendable {
         until limit: StageLimit?
     ) async throws -> Ledger.StageEnd {
         if case .target(let name) = definition.work {
-            let work = TargetStage(executor: self, stage: stage, procedure: record.id, limit: limit)
+            let work = TargetStage(
+                executor: self,
+                stage: stage,
+                procedure: record.id,
+                limit: limit,
+                contexts: self.services.runContexts()
+            )
             return try await work.run(name, definition)
         }
         guard let limit else { return try await self.attempt(definition, stage, of: record) }

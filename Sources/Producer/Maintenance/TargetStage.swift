@@ -9,6 +9,7 @@ struct TargetStage: Sendable {
     /// The id of the run of the procedure.
     let procedure: String
     let limit: StageLimit?
+    let contexts: RunContexts
 
     /// How many runs are under way at a time: enough for all workers, few enough to be looked at.
     private static let width = 8
@@ -170,7 +171,12 @@ struct TargetStage: Sendable {
     }
 
     private func launcher(_ connection: PostgresConnection) -> RunLauncher {
-        let session = Session(services: self.services, queue: self.executor.queue, connection: connection)
+        let session = Session(
+            services: self.services,
+            queue: self.executor.queue,
+            connection: connection,
+            contexts: self.contexts
+        )
         return RunLauncher(session: session, isQuiet: true)
     }
 

@@ -7,6 +7,9 @@ package struct Roles: Sendable, Hashable {
     /// Whether it runs the procedure when that is due.
     package var maintenance = true
 
+    /// Every role.
+    package init() {}
+
     /// The key of the file under which roles stand.
     static let section = "roles"
 
