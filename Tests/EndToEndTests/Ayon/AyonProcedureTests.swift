@@ -1,4 +1,5 @@
 import Foundation
+import PostgresClient
 import Testing
 
 /// AYON's whole procedure as programs run it, against the oracles of all its targets, one after the other.
@@ -133,27 +134,24 @@ import Testing
             SELECT count(*) FROM \(ayon.namespace).procedure_stage
             WHERE position >= \(position) AND state NOT IN ('pending', 'off')
             """
+        let over = "SELECT count(*) FROM \(ayon.namespace).procedure_run WHERE finished_at IS NOT NULL"
+        let open = "SELECT count(*) FROM \(ayon.namespace).procedure_run WHERE finished_at IS NULL"
         let (producer, _) = try await ayon.during(.worker, environment: environment) { worker in
             let (_, producer) = try await ayon.during(.producer, ["maintenance"], environment: environment) {
                 producer in
                 try await until("stage \(position) has begun") {
                     // The first process makes the ledger itself.
-                    guard try await ayon.value("SELECT to_regclass('\(ayon.namespace).procedure_stage')") != nil else {
-                        return false
-                    }
-                    return try await ayon.number(begun) > 0
-                        || ayon.number(
-                            "SELECT count(*) FROM \(ayon.namespace).procedure_run WHERE finished_at IS NOT NULL"
-                        ) > 0
+                    let ledger = try await ayon.value("SELECT to_regclass('\(ayon.namespace).procedure_stage')")
+                    guard ledger != nil else { return false }
+                    if try await ayon.number(begun) > 0 { return true }
+                    return try await ayon.number(over) > 0
                 }
                 producer.send(SIGKILL)
                 worker.send(SIGKILL)
             }
             return producer
         }
-        return producer.status == .killed(by: SIGKILL)
-            && (try await ayon.number(
-                "SELECT count(*) FROM \(ayon.namespace).procedure_run WHERE finished_at IS NULL"
-            )) == 1
+        let left = try await ayon.number(open)
+        return producer.status == .killed(by: SIGKILL) && left == 1
     }
 }
