@@ -141,14 +141,15 @@ import Testing
         try await withAyon(.little) { ayon in
             let off = try await ayon.run(
                 .producer,
-                ["cleanup", "Events", "UnusedActionConfigs"],
+                ["cleanup", "OldEvents", "UnusedActionConfigs", "UnusedObjects"],
                 environment: ["AYON_EVENT_RETENTION_DAYS": nil]
             )
             #expect(off.status == .exited(0), "\(off.errors)")
             #expect(
                 off.output == """
-                    Events: off: AYON_EVENT_RETENTION_DAYS is not set
+                    OldEvents: off: AYON_EVENT_RETENTION_DAYS is not set
                     UnusedActionConfigs: off: EBB_AYON_ACTION_CONFIG_DAYS is not set
+                    UnusedObjects: off: AYON_DEFAULT_PROJECT_STORAGE_TYPE is local
 
                     """
             )

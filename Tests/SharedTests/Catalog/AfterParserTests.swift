@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct AfterParserTests {
     private static func load(_ after: String, key: String = "id", stores: String = Self.stores) throws -> Target {
-        let yaml = "stores: {\(stores)}\ntargets: {T: {table: t, key: \(key), after: {\(after)}}}\n"
+        let yaml = "stores: {\(stores)}\ntargets: {T: {table: t, key: \(key), where: x, after: {\(after)}}}\n"
         return try Catalog.load(presets: [], file: ConfigurationFile(name: "ebb.yaml", yaml: yaml)).target(named: "T")
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import PostgresClient
 import Shared
 import TestSupport
 
@@ -107,7 +108,7 @@ struct FileSite: Sendable {
         }.sorted()
     }
 
-    func rows() async throws -> [Int] { try await self.bed.strings("SELECT id::text FROM files ORDER BY id").compactMap { Int($0) } }
+    func rows() async throws -> [Int] { try await self.bed.strings("SELECT id::text FROM files ORDER BY files.id").compactMap { Int($0) } }
 
     /// The ids of files that activities list.
     func listed() async throws -> [Int] {
