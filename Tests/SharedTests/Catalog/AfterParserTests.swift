@@ -14,13 +14,17 @@ import Testing
         let target = try Self.load("update: UPDATE x, unlink: {store: blobs, path: name, size: 3}")
         #expect(target.after == After(update: "UPDATE x", unlink: .init(store: "blobs", path: "name", size: "3")))
         #expect(try Self.load("update: UPDATE x").after == After(update: "UPDATE x"))
-        #expect(try Self.load("unlink: {store: files, path: name}").after == After(unlink: .init(store: "files", path: "name")))
+        #expect(
+            try Self.load("unlink: {store: files, path: name}").after
+                == After(unlink: .init(store: "files", path: "name"))
+        )
     }
 
     @Test func `every field is part of the definition`() throws {
         let targets = try [
             "update: a", "update: b", "update: a, unlink: {store: files, path: p}", "unlink: {store: files, path: p}",
-            "unlink: {store: files, path: q}", "unlink: {store: blobs, path: p}", "unlink: {store: blobs, path: p, size: s}",
+            "unlink: {store: files, path: q}", "unlink: {store: blobs, path: p}",
+            "unlink: {store: blobs, path: p, size: s}",
         ].map { try Self.load($0) }
         #expect(Set(targets.map(\.definitionHash)).count == targets.count)
     }
@@ -39,7 +43,9 @@ import Testing
     }
 
     @Test func `keys are of one column`() throws {
-        let error = #expect(throws: ConfigurationError.self) { try Self.load("update: \"DELETE {keys}\"", key: "[a, b]") }
+        let error = #expect(throws: ConfigurationError.self) {
+            try Self.load("update: \"DELETE {keys}\"", key: "[a, b]")
+        }
         #expect(error?.description.contains("{keys} needs a key of one column, and this one has 2") == true)
         _ = try Self.load("update: DELETE", key: "[a, b]")
     }

@@ -29,7 +29,11 @@ struct FileSite: Sendable {
     /// Lends a site without any rows.
     ///
     /// - `retries`: how often a batch is tried.
-    static func with<Result>(_ kind: Kind = .folder, retries: Int = 2, _ body: (FileSite) async throws -> Result) async throws -> Result {
+    static func with<Result>(
+        _ kind: Kind = .folder,
+        retries: Int = 2,
+        _ body: (FileSite) async throws -> Result
+    ) async throws -> Result {
         let folder = FileManager.default.temporaryDirectory.appending(
             path: "ebb-files-" + String(UInt64.random(in: .min ... .max), radix: 36)
         )
@@ -52,7 +56,8 @@ struct FileSite: Sendable {
             result = .success(
                 try await withTestBed(
                     targets: target,
-                    settings: stores + "\nbatches: {attempts: \(retries), backoff: 5ms, max_backoff: 20ms}\nvacuum: off\n",
+                    settings: stores
+                        + "\nbatches: {attempts: \(retries), backoff: 5ms, max_backoff: 20ms}\nvacuum: off\n",
                     variables: TestBucket.variables
                 ) { bed in
                     try await bed.run(
@@ -108,7 +113,9 @@ struct FileSite: Sendable {
         }.sorted()
     }
 
-    func rows() async throws -> [Int] { try await self.bed.strings("SELECT id::text FROM files ORDER BY files.id").compactMap { Int($0) } }
+    func rows() async throws -> [Int] {
+        try await self.bed.strings("SELECT id::text FROM files ORDER BY files.id").compactMap { Int($0) }
+    }
 
     /// The ids of files that activities list.
     func listed() async throws -> [Int] {
@@ -156,7 +163,9 @@ struct FileSite: Sendable {
     func lease() async throws -> (run: RunRecord, lease: Lease, context: RunContext) {
         let record = try await self.bed.start(batchRows: 10_000)
         try await self.bed.step(record.run)
-        let work = try await self.bed.queue.poll(Queue.Poll(consumer: "test", lease: .seconds(15), slots: 2, reclaim: nil))
+        let work = try await self.bed.queue.poll(
+            Queue.Poll(consumer: "test", lease: .seconds(15), slots: 2, reclaim: nil)
+        )
         guard let lease = work.leases.first, work.leases.count == 1 else { throw UnexpectedState("\(work.leases)") }
         let context = try await RunContext.load(
             record.run,

@@ -19,7 +19,9 @@ import Testing
                 "INSERT INTO activities VALUES (1000, '{\"files\": []}'), (1001, '{\"other\": 1}')"
             )
             try await site.put("project/other")
-            let before = try await site.bed.strings("SELECT data::text FROM activities WHERE id IN (3, 10, 1000, 1001) ORDER BY id")
+            let before = try await site.bed.strings(
+                "SELECT data::text FROM activities WHERE id IN (3, 10, 1000, 1001) ORDER BY id"
+            )
             let outcome = try await site.bed.drain("Target", batchRows: 25)[0]
             expectFinished(outcome, rows: 59)
             #expect(try await site.rows() == [7, 20])
@@ -83,7 +85,10 @@ import Testing
     // MARK: Interrupted
 
     @Test(arguments: FileSite.Kind.allCases, FileSite.Crash.allCases)
-    func `whoever takes a batch over does what is left of it`(_ kind: FileSite.Kind, _ crash: FileSite.Crash) async throws {
+    func `whoever takes a batch over does what is left of it`(
+        _ kind: FileSite.Kind,
+        _ crash: FileSite.Crash
+    ) async throws {
         try await FileSite.with(kind) { site in
             try await site.fill(1...30)
             let (run, lease, context) = try await site.lease()
@@ -183,7 +188,11 @@ import Testing
             #expect(try await site.files() == [FileSite.path(4) + "/inner"])
 
             try FileManager.default.removeItem(atPath: "\(site.root)/\(FileSite.path(4))")
-            try await site.bed.services.runControl(site.bed.queue).retry([letter.batch], of: outcome.run, site.bed.connection)
+            try await site.bed.services.runControl(site.bed.queue).retry(
+                [letter.batch],
+                of: outcome.run,
+                site.bed.connection
+            )
             try await site.bed.work()
             expectFinished(try await site.bed.outcome(of: outcome.run), rows: 10)
             #expect(try await site.confirmed(outcome.run) == [9, 1, 0])
@@ -211,10 +220,18 @@ import Testing
             }
             _ = try await site.bed.connection.query("INSERT INTO files (id, path) VALUES (100, $1)", [path])
             let outcome = try await site.bed.drain("Target")[0]
-            #expect(outcome.state == "failed" && outcome.count("dead") == 1 && outcome.ledgerRows == 20, "\(outcome.fields)")
+            #expect(
+                outcome.state == "failed" && outcome.count("dead") == 1 && outcome.ledgerRows == 20,
+                "\(outcome.fields)"
+            )
             let letters = try await site.bed.queue.deadLetters(of: outcome.run)
             let error = try #require(letters.first?.error)
-            #expect(error.contains(path.hasPrefix("link") || path.contains("up") ? "symbolic link" : "the path \"\(path)\""), "\(error)")
+            #expect(
+                error.contains(
+                    path.hasPrefix("link") || path.contains("up") ? "symbolic link" : "the path \"\(path)\""
+                ),
+                "\(error)"
+            )
             #expect(try await site.rows() == [100])
             #expect(try await site.files() == ["link", "project/3/up"])
             for folder in [outside, outside.appending(path: "elsewhere")] {
@@ -229,7 +246,10 @@ import Testing
             let canary = URL(filePath: site.root).deletingLastPathComponent().appending(path: "canary")
             try Data("canary".utf8).write(to: canary)
             try await site.remove(FileSite.path(2))
-            try FileManager.default.createSymbolicLink(atPath: "\(site.root)/\(FileSite.path(2))", withDestinationPath: canary.path())
+            try FileManager.default.createSymbolicLink(
+                atPath: "\(site.root)/\(FileSite.path(2))",
+                withDestinationPath: canary.path()
+            )
             expectFinished(try await site.bed.drain("Target")[0], rows: 3)
             #expect(try await site.files() == [])
             #expect(try Data(contentsOf: canary) == Data("canary".utf8))
@@ -254,7 +274,9 @@ import Testing
         try await FileSite.with { site in
             try await site.fill(1...10)
             try FileManager.default.moveItem(atPath: site.root, toPath: site.root + "-away")
-            if isEmpty { try FileManager.default.createDirectory(atPath: site.root, withIntermediateDirectories: false) }
+            if isEmpty {
+                try FileManager.default.createDirectory(atPath: site.root, withIntermediateDirectories: false)
+            }
             let record = try await site.bed.start()
             try await site.bed.work()
             let paused = try await site.bed.outcome(of: record.run)
@@ -279,7 +301,10 @@ import Testing
             let record = try await site.bed.start()
             try await site.bed.work()
             let paused = try await site.bed.outcome(of: record.run)
-            #expect(paused.state == "paused" && paused.fields["error"]?.contains("NoSuchBucket") == true, "\(paused.fields)")
+            #expect(
+                paused.state == "paused" && paused.fields["error"]?.contains("NoSuchBucket") == true,
+                "\(paused.fields)"
+            )
             #expect(try await site.rows() == Array(1...10))
         }
     }
@@ -287,7 +312,12 @@ import Testing
     @Test func `a call that fails in part, or whose answer is lost, is made again`() async throws {
         try await FileSite.with(.bucket) { site in
             try await site.fill(1...40)
-            try await site.bucket?.inflict(.keys, on: "delete", keys: [FileSite.path(3), FileSite.path(9)], code: "SlowDown")
+            try await site.bucket?.inflict(
+                .keys,
+                on: "delete",
+                keys: [FileSite.path(3), FileSite.path(9)],
+                code: "SlowDown"
+            )
             try await site.bucket?.inflict(.lost, on: "delete")
             let outcome = try await site.bed.drain("Target")[0]
             expectFinished(outcome, rows: 40)
