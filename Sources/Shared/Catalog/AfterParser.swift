@@ -17,7 +17,9 @@ struct AfterParser {
         if let node = fields["update"] {
             let update = try SQLFragment.text(node, accepted: Self.acceptedUpdate)
             guard self.key.count == 1 || !update.contains(After.keys) else {
-                throw node.error("{keys} needs a key of one column, and this one has \(self.key.count); accepted: none of it")
+                throw node.error(
+                    "{keys} needs a key of one column, and this one has \(self.key.count); accepted: none of it"
+                )
             }
             after.update = update
         }

@@ -30,7 +30,9 @@ package struct FileRemoval: Sendable {
             var sizes = claim.sizes ?? []
             if claim.sizes == nil {
                 sizes = try await store.sizes(of: claim.paths)
-                guard try await self.ledger.measure(claim, sizes: sizes, limits: self.limits, connection) else { return nil }
+                guard try await self.ledger.measure(claim, sizes: sizes, limits: self.limits, connection) else {
+                    return nil
+                }
             }
             try await store.remove(claim.paths)
             let found = sizes.filter { $0 != FolderStore.missing }

@@ -17,7 +17,12 @@ extension StepRunner {
         var left = 0
         for open in try await self.ledger.openFiles(of: record, connection) {
             do {
-                let claim = try await self.ledger.takeFiles(run: open.run, batch: open.batch, limits: limits, connection)
+                let claim = try await self.ledger.takeFiles(
+                    run: open.run,
+                    batch: open.batch,
+                    limits: limits,
+                    connection
+                )
                 if let claim { _ = try await removal.finish(claim, connection) }
             } catch  where !(error is PostgresError || error is CancellationError) {
                 let isOwn = open.run == run
@@ -31,6 +36,7 @@ extension StepRunner {
                 )
             }
         }
-        return left == 0 ? nil : "files of \(left) batches could not be removed; the logs say why, and the next run tries again"
+        return left == 0
+            ? nil : "files of \(left) batches could not be removed; the logs say why, and the next run tries again"
     }
 }

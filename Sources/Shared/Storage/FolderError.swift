@@ -19,13 +19,17 @@ package struct FolderError: Error, Sendable, Hashable, CustomStringConvertible {
     static func root(_ store: FolderStore, _ problem: String) -> FolderError {
         FolderError(
             kind: .root,
-            description: "the folder \(store.root) of a store cannot be used on \(HostName.current): \(problem); mount it there, or run "
+            description:
+                "the folder \(store.root) of a store cannot be used on \(HostName.current): \(problem); mount it there, or run "
                 + "workers only where it is, then producer resume"
         )
     }
 
     static func unsafe(_ path: String, in store: FolderStore, _ problem: String) -> FolderError {
-        FolderError(kind: .unsafe, description: "\(path) in \(store.root) \(problem); accepted: a file in folders of their own")
+        FolderError(
+            kind: .unsafe,
+            description: "\(path) in \(store.root) \(problem); accepted: a file in folders of their own"
+        )
     }
 
     static func failed(_ path: String, in store: FolderStore, _ code: CInt) -> FolderError {

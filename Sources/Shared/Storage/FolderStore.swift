@@ -71,7 +71,9 @@ package struct FolderStore: Sendable, Hashable {
     /// Positions of paths, those of one folder together.
     private static func chunks(of paths: [String]) -> [[Int]] {
         let order = paths.indices.sorted { paths[$0] < paths[$1] }
-        return stride(from: 0, to: order.count, by: Self.chunk).map { Array(order[$0..<min($0 + Self.chunk, order.count)]) }
+        return stride(from: 0, to: order.count, by: Self.chunk).map {
+            Array(order[$0..<min($0 + Self.chunk, order.count)])
+        }
     }
 
     // MARK: On the thread
@@ -130,7 +132,9 @@ package struct FolderStore: Sendable, Hashable {
                 if current?.parts != parts.dropLast() {
                     leave()
                     current = nil
-                    current = (parts.dropLast(), Result { () throws(FolderError) in try self.open(parts.dropLast(), in: root) })
+                    current = (
+                        parts.dropLast(), Result { () throws(FolderError) in try self.open(parts.dropLast(), in: root) }
+                    )
                 }
                 guard let name = parts.last, let folder = try current?.opened.get() else { continue }
                 try body(position, folder, name)

@@ -114,15 +114,16 @@ struct BatchExecutor: Sendable {
                 return try await self.reason(message, connection)
             }
             let others = try results.last.map(following) ?? []
-            let last = others + [
-                self.settle(
-                    message,
-                    rows: results.last?.affectedRows ?? 0,
-                    countedBefore: results[Position.settings].rows.first?.int(0) ?? 0,
-                    children: children
-                ),
-                PostgresStatement("COMMIT"),
-            ]
+            let last =
+                others + [
+                    self.settle(
+                        message,
+                        rows: results.last?.affectedRows ?? 0,
+                        countedBefore: results[Position.settings].rows.first?.int(0) ?? 0,
+                        children: children
+                    ),
+                    PostgresStatement("COMMIT"),
+                ]
             let settled = try await connection.pipeline(last, deadline: self.limits.patience)
             let figures = settled[others.count].rows.first
             return .deleted(

@@ -29,7 +29,7 @@ import Testing
             #expect(try await site.listed() == [7, 20])
             // Each activity is still there, and those that kept their only file, or had none, are as they were.
             #expect(try await site.bed.int("SELECT count(*) FROM activities") == 33)
-            #expect(try await site.bed.int("SELECT count(*) FROM activities WHERE data -> 'files' = '[]'") == 29)
+            #expect(try await site.bed.int("SELECT count(*) FROM activities WHERE data -> 'files' = '[]'") == 30)
             #expect(
                 try await site.bed.strings("SELECT data::text FROM activities WHERE id IN (1000, 1001) ORDER BY id")
                     == before.suffix(2)
