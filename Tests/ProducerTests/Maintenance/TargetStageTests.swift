@@ -31,6 +31,10 @@ import Testing
                 "INSERT INTO parents VALUES (1, now() - interval '2 days')",
                 "INSERT INTO children VALUES (1, 1)"
             )
+            // Runs begin by now().
+            if ownClock {
+                try await bed.run("CREATE FUNCTION now() RETURNS timestamptz LANGUAGE sql AS 'SELECT clock_timestamp()'")
+            }
             try await body(bed)
         }
     }
@@ -57,7 +61,8 @@ import Testing
 
     @Test func `a table that is empty is done`() async throws {
         try await self.withTables("{target: Others, timeout: 1m}") { bed in
-            #expect(try await bed.procedure().states == ["Others: finished"])
+            let record = try await bed.procedure()
+            #expect(record.states == ["Others: finished"])
         }
     }
 
@@ -74,7 +79,8 @@ import Testing
     }
 
     @Test func `the window closes while the table is locked`() async throws {
-        try await self.withTables("{target: Events, window: \"22:00-06:00\"}, {target: Others}", ownClock: true) { bed in
+        try await self.withTables("{target: Events, window: \"22:00-06:00\"}, {target: Others}", ownClock: true) {
+            bed in
             try await self.withLock(bed, on: "events") {
                 try await bed.setClock("2031-05-21 05:59:59Z")
                 let record = try await bed.procedure()
@@ -161,7 +167,8 @@ import Testing
             guard case .owned(let taken, false) = try await bed.begin(second) else {
                 throw UnexpectedState("it was not taken over")
             }
-            #expect(try await second.execute(taken, isNew: false).states == ["Others: finished"])
+            let ended = try await second.execute(taken, isNew: false)
+            #expect(ended.states == ["Others: finished"], "\(ended.stages)")
         }
     }
 

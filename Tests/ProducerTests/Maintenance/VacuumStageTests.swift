@@ -139,7 +139,8 @@ import Testing
     }
 
     @Test func `after a stop, what was touched is vacuumed all the same`() async throws {
-        let stages = "{target: Parents}, {hook: Bad, on_failure: stop}, {target: Others}, {vacuum: touched}, {vacuum: [others], name: more}"
+        let stages =
+            "{target: Parents}, {hook: Bad, on_failure: stop}, {target: Others}, {vacuum: touched}, {vacuum: [others], name: more}"
         try await self.withTables(stages) { bed in
             let record = try await self.procedure(bed, on: ["Parents"])
             #expect(
@@ -223,6 +224,11 @@ import Testing
         try await self.withTables { bed in
             let holder = try await bed.connect()
             let record = try await self.procedure(bed) {
+                // A snapshot is as old as the oldest transaction of the whole server that writes.
+                let deleted = try await bed.int("SELECT pg_current_xact_id()::text::bigint")
+                try await eventually("transactions of other tests are over") {
+                    try await bed.int("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint") > deleted
+                }
                 _ = try await holder.query("BEGIN ISOLATION LEVEL REPEATABLE READ")
                 _ = try await holder.query("SELECT 1 FROM parents LIMIT 1")
             }
