@@ -16,6 +16,9 @@ struct ProcedureExecutor: Sendable {
     /// The token that its writes are fenced by.
     let owner = "procedure-\(String(UInt64.random(in: .min ... .max), radix: 36))"
 
+    /// How long somebody may have locked a target's table before its run counts as failed.
+    var lockPatience = Duration.seconds(60)
+
     /// How long to leave a server alone that cannot be reached.
     private static let pause = Duration.milliseconds(500)
 
@@ -85,7 +88,10 @@ struct ProcedureExecutor: Sendable {
 
     private func stages(of record: ProcedureRecord) async throws {
         var failed: [String] = []
+        var stop: String?
         for stage in record.stages {
+            // Runs have left their tables to the vacuum, which is due after a stop as well.
+            guard stop == nil || stage.vacuumsTouched else { continue }
             let definition = self.procedure.stages.first { $0.name == stage.name }
             var state = stage.state
             var reason = stage.reason
@@ -95,15 +101,10 @@ struct ProcedureExecutor: Sendable {
             }
             guard state == .failed else { continue }
             failed.append(stage.name)
-            if definition?.onFailure == .stop {
-                return try await self.finish(record, error: "stage \(stage.name) failed: \(reason ?? "")")
-            }
+            if definition?.onFailure == .stop, stop == nil { stop = "stage \(stage.name) failed: \(reason ?? "")" }
         }
-        try await self.finish(
-            record,
-            error: failed.isEmpty
-                ? nil : "\(failed.count == 1 ? "stage" : "stages") \(failed.joined(separator: ", ")) failed"
-        )
+        let failures = "\(failed.count == 1 ? "stage" : "stages") \(failed.joined(separator: ", ")) failed"
+        try await self.finish(record, error: failed.isEmpty ? nil : stop ?? failures)
     }
 
     private func finish(_ record: ProcedureRecord, error: String?) async throws {
@@ -148,10 +149,8 @@ struct ProcedureExecutor: Sendable {
             try await self.services.ledger.beginStage(stage, of: record.id, owner: self.owner, $0)
         }
         if let timeout = definition.timeout {
-            // Counted from its first beginning, whoever began it.
-            let age = try await self.patiently { try await self.services.ledger.age(of: stage, of: record.id, $0) }
-            let left = timeout - (age ?? .zero)
-            limits.append(StageLimit(instant: .now + left, reason: "timed out", isTimeout: true))
+            // Of each owner's own: an outage between two of them is not the stage's fault.
+            limits.append(StageLimit(instant: .now + timeout, reason: StageLimit.timedOut, isTimeout: true))
         }
         let limit = limits.min { $0.instant < $1.instant }
         var running = stage
@@ -192,7 +191,7 @@ struct ProcedureExecutor: Sendable {
             } catch let error as LeaseLost {
                 throw error
             } catch is TimeLimitExceeded {
-                return Ledger.StageEnd(.failed, reason: limit?.reason ?? "timed out")
+                return Ledger.StageEnd(.failed, reason: limit?.reason ?? StageLimit.timedOut)
             } catch  where [.serverAway, .queueAway].contains(Fault(error)) {
                 if let limit, limit.left == .zero { return Ledger.StageEnd(.failed, reason: limit.reason) }
                 self.services.logger.log(.notice, "waiting", [.stage: "\(stage.name)", .error: "\(error)"])
@@ -240,13 +239,16 @@ struct ProcedureExecutor: Sendable {
     }
 
     /// Asks the ledger, again and again while it is away; whoever does so while it lasts is stopped by a missing heartbeat.
+    ///
+    /// - `isWorthIt`: after which failures it is asked again.
     func patiently<Value: Sendable>(
+        while isWorthIt: @Sendable (Fault) -> Bool = { [.serverAway, .conflict, .locked].contains($0) },
         _ body: @escaping @Sendable (PostgresConnection) async throws -> Value
     ) async throws -> Value {
         while true {
             do {
                 return try await self.pool.withConnection(checked: true, body)
-            } catch  where [.serverAway, .conflict, .locked].contains(Fault(error)) {
+            } catch  where isWorthIt(Fault(error)) {
                 self.services.logger.log(.notice, "waiting", [.error: "\(error)"])
                 try await Task.sleep(for: Self.pause)
             }

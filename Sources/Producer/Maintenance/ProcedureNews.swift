@@ -24,5 +24,8 @@ struct StageLimit: Sendable {
     /// Whether runs may end by themselves by then, with a reason of their own.
     var isTimeout: Bool
 
+    /// What a run ends with whose own timeout is over, and so a stage.
+    static let timedOut = "timed out"
+
     var left: Duration { max(.zero, ContinuousClock.now.duration(to: self.instant)) }
 }

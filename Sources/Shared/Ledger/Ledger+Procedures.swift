@@ -99,10 +99,11 @@ extension Ledger {
         )
     }
 
-    /// The run that is not over; nil when there is none.
-    func unfinishedProcedure(_ connection: isolated PostgresConnection) throws -> String? {
-        try connection.run("SELECT id FROM \(self.table("procedure_run")) WHERE finished_at IS NULL").rows.first?
-            .text(0)
+    /// The run that is not over, without its stages; nil when there is none.
+    func unfinishedProcedure(_ connection: isolated PostgresConnection) throws -> ProcedureRecord? {
+        try connection.run(
+            "SELECT \(ProcedureRecord.columns) FROM \(self.table("procedure_run")) WHERE finished_at IS NULL"
+        ).rows.first.map { try ProcedureRecord($0) }
     }
 
     /// Takes over the unfinished run whose owner has given no sign of life for its lease, or that has had none yet; nil when there

@@ -38,7 +38,11 @@ extension Procedure {
             stages[position].settings.apply(change.settings)
         }
         let place = ProcedureParser.section
-        let zone = try (found.zone ?? found.schedule?.timeZone)?.value(.zone, place: place, in: environment)
+        var zone = try (found.zone ?? found.schedule?.timeZone)?.value(.zone, place: place, in: environment)
+        if zone == nil {
+            zone = try found.schedule?.cron.value(.cron, place: "\(place).\(ScheduleParser.key)", in: environment)?.zone
+        }
+        if zone == nil { zone = try environment.timeZone() }
         let hooks = try Hook.load(configuration).map(\.name)
         let indexes = try Self.indexGroups(configuration).map(\.name)
         var resolved: [Stage] = []
@@ -46,11 +50,9 @@ extension Procedure {
             try Self.check(stage, catalog: catalog, hooks: hooks, indexes: indexes)
             resolved.append(try Self.stage(stage, environment))
         }
-        var zoneOfAll = zone
-        if zoneOfAll == nil { zoneOfAll = try environment.timeZone() }
         var schedule = found.schedule
         if schedule?.timeZone == nil { schedule?.timeZone = found.zone }
-        return Procedure(stages: resolved, zone: zoneOfAll ?? .gmt, schedule: schedule)
+        return Procedure(stages: resolved, zone: zone ?? .gmt, schedule: schedule)
     }
 
     /// All groups of indexes, those of the presets first.

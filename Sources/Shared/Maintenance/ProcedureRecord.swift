@@ -46,6 +46,11 @@ package struct StageRecord: Sendable, Equatable {
     package var finishedAt: String?
     package var rows: Int
     package var detail: JSONValue?
+
+    /// Whether it vacuums what the procedure has deleted rows from.
+    package var vacuumsTouched: Bool {
+        self.kind == StageWork.Kind.vacuum.rawValue && self.subject == VacuumScope.touched
+    }
 }
 
 /// How a stage stands.

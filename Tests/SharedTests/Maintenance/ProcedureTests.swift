@@ -61,6 +61,20 @@ import Testing
     }
 
     @Test(arguments: [
+        ("schedule: {cron: TZ=Asia/Tokyo 0 3 * * *}, ", "Asia/Tokyo"),
+        ("schedule: {cron: \"${CRON}\"}, ", "America/Lima"),
+        ("schedule: {cron: 0 3 * * *, time_zone: Asia/Tokyo}, ", "Asia/Tokyo"),
+        ("schedule: {cron: \"${CRON}\"}, time_zone: Asia/Tokyo, ", "Asia/Tokyo"),
+        ("schedule: {cron: 0 3 * * *}, ", "Europe/Rome"), ("schedule: {cron: \"${UNSET}\"}, ", "Europe/Rome"),
+        ("", "Europe/Rome"),
+    ])
+    func `windows are read in the zone of the procedure, or of its schedule`(_ yaml: String, _ zone: String) throws {
+        let variables = ["TZ": "Europe/Rome", "CRON": "CRON_TZ=America/Lima 0 3 * * *"]
+        let procedure = try self.load("procedure: {\(yaml)stages: [{target: Logs}]}\n", variables)
+        #expect(procedure?.zone.identifier == zone)
+    }
+
+    @Test(arguments: [
         ([:], nil), (["ON": "false"], "it is switched off"), (["ON": "0"], "it is switched off"),
         (["ON": "NO"], "it is switched off"), (["ON": "yes"], nil),
     ])
