@@ -169,6 +169,37 @@ struct ProcedureDocument: Decodable, Sendable {
         }
     }
 
+    @Test(arguments: [
+        ["--only", ""], ["--only", ","], ["--only", " "], ["--skip", ""], ["--only", "Logs,"], ["--skip", "Logs", "--only="],
+    ])
+    func `an empty name, such as an unset variable's, is a mistake in using it`(_ options: [String]) async throws {
+        try await self.withProjects { sandbox in
+            let outcome = try await sandbox.run(.producer, ["maintenance"] + options)
+            #expect(outcome.status == .exited(64), "\(outcome.output)")
+            #expect(outcome.errors.contains("has an empty name; accepted: "), "\(outcome.errors)")
+            #expect(try await sandbox.leftTraces() == [])
+        }
+    }
+
+    @Test func `repeated options add up`() async throws {
+        try await self.withProjects { sandbox in
+            let (document, outcome) = try await self.maintenance(
+                sandbox,
+                "--only",
+                "Logs",
+                "--only",
+                "Note,Files",
+                "--skip",
+                "Note",
+                "--skip",
+                "Off"
+            )
+            #expect(outcome.status == .exited(0), "\(outcome.errors)")
+            #expect(document.only == ["Files", "Logs", "Note"] && document.skip == ["Note", "Off"])
+            #expect(document.states.prefix(3) == ["Note: skipped", "Logs: finished", "Files: finished"])
+        }
+    }
+
     @Test func `without a procedure there is nothing to run`() async throws {
         try await withSandbox { sandbox in
             let outcome = try await sandbox.producer("maintenance", environment: ["EBB_PRESETS": "none"])
