@@ -184,7 +184,9 @@ struct ProcedureExecutor: Sendable {
                 try await self.services.ledger.endStage(stage, of: record.id, owner: self.owner, end, $0)
             }
         }
-        do { try await note(end) } catch  where ![.stopped, .serverAway].contains(Fault(error)) && !(error is LeaseLost) {
+        do { try await note(end) } catch
+            where ![.stopped, .serverAway].contains(Fault(error)) && !(error is LeaseLost)
+        {
             // Doing the stage again would end in the same.
             try await note(Ledger.StageEnd(.failed, reason: "its end could not be noted: \(error)", rows: end.rows))
         }

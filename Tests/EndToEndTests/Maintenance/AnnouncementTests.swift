@@ -76,7 +76,9 @@ import Testing
     }
 
     private static func state(_ sandbox: Sandbox) async throws -> String {
-        guard try await sandbox.value("SELECT to_regclass('\(sandbox.namespace).procedure_run')") != nil else { return "" }
+        guard try await sandbox.value("SELECT to_regclass('\(sandbox.namespace).procedure_run')") != nil else {
+            return ""
+        }
         return try await sandbox.value("SELECT state FROM \(sandbox.namespace).procedure_run") ?? ""
     }
 

@@ -170,7 +170,8 @@ struct ProcedureDocument: Decodable, Sendable {
     }
 
     @Test(arguments: [
-        ["--only", ""], ["--only", ","], ["--only", " "], ["--skip", ""], ["--only", "Logs,"], ["--skip", "Logs", "--only="],
+        ["--only", ""], ["--only", ","], ["--only", " "], ["--skip", ""], ["--only", "Logs,"],
+        ["--skip", "Logs", "--only="],
     ])
     func `an empty name, such as an unset variable's, is a mistake in using it`(_ options: [String]) async throws {
         try await self.withProjects { sandbox in

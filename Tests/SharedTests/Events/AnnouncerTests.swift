@@ -47,7 +47,9 @@ import Testing
             )
             #expect(await announcer.update(id, description: "it's {id} $1 \"x\"", progress: 50) == .told)
             #expect(try await Self.row(bed)[4] == "it's {id} $1 \"x\"")
-            #expect(await announcer.finish(id, failed: true, description: "Failed", summary: #"{"error": "no"}"#) == .told)
+            #expect(
+                await announcer.finish(id, failed: true, description: "Failed", summary: #"{"error": "no"}"#) == .told
+            )
             #expect(
                 try await Self.row(bed)
                     == [id, hash, "maintenance", "failed", "Failed", #"{"error": "no"}"#, "{}", "0", nil]
