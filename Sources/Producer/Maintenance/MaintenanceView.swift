@@ -7,10 +7,13 @@ final class MaintenanceView: ProcedureObserver {
     private let isTerminal = Output.isTerminal
     /// Whether a line is open that the next one takes the place of.
     private let isOpen = Mutex(false)
+    /// The run that is shown.
+    private let shown = Mutex<String?>(nil)
 
     func note(_ news: ProcedureNews) async {
         switch news {
         case .began(let record, let isNew):
+            self.shown.withLock { $0 = record.id }
             if isNew {
                 self.line("procedure run \(record.id): \(record.selection.words)")
             } else {
@@ -22,7 +25,9 @@ final class MaintenanceView: ProcedureObserver {
                 "\(stage.name): running, \(Output.number(rows)) of about \(Output.number(estimated)) rows deleted"
             )
         case .stageEnded(_, let stage): self.line(Self.line(of: stage))
-        case .ended(let record): self.line(Self.summary(of: record))
+        case .ended(let record):
+            let isShown = self.shown.withLock { $0 == record.id }
+            self.line((isShown ? "" : "procedure run \(record.id) was over already: ") + Self.summary(of: record))
         }
     }
 
@@ -41,7 +46,7 @@ final class MaintenanceView: ProcedureObserver {
         case .failed: return "failed: \(record.error ?? ""), \(rows)"
         case .inProgress:
             let stage = record.stages.first { !$0.state.isOver }
-            let who = record.owner.isEmpty ? "nobody is at it yet" : "its process has vanished"
+            let who = record.owner.isEmpty ? "it has not begun" : "its process has vanished"
             let lapsed =
                 record.isLapsed ? "; \(who): the next producer maintenance, or a producer serve, goes on with it" : ""
             return "in progress" + (stage.map { " at stage \($0.name)" } ?? "") + ", \(rows) so far\(lapsed)"

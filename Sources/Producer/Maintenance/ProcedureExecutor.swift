@@ -27,11 +27,13 @@ struct ProcedureExecutor: Sendable {
     /// Executes the stages that are not over, and keeps the run meanwhile; takes it back after an outage, unless somebody else
     /// was faster.
     ///
+    /// Of one that is over already, and of whose end not everybody was told, only that is left to do.
+    ///
     /// - Returns: the run, which is over.
     /// - Throws: `LeaseLost` when another process goes on with it; `CancellationError`.
     func execute(_ record: ProcedureRecord, isNew: Bool) async throws -> ProcedureRecord {
         var (record, isNew) = (record, isNew)
-        while true {
+        while record.state == .inProgress {
             do {
                 await self.tell(.began(record, isNew: isNew))
                 let current = record
@@ -52,10 +54,10 @@ struct ProcedureExecutor: Sendable {
                 let id = record.id
                 let taken = try await self.patiently { try await self.retake(id, $0) }
                 guard let taken else { throw LeaseLost() }
-                if taken.state != .inProgress { return taken }
                 (record, isNew) = (taken, false)
             }
         }
+        return try await self.conclude(record)
     }
 
     /// Ends a run that this process has been told to stop.
@@ -69,7 +71,18 @@ struct ProcedureExecutor: Sendable {
     private func ended(_ id: String) async throws -> ProcedureRecord {
         let record = try await self.patiently { try await self.services.ledger.procedure(id, $0) }
         guard let record else { throw CommandError("procedure run \(id) is not in the ledger any more") }
-        await self.tell(.ended(record))
+        return try await self.conclude(record)
+    }
+
+    /// Tells everybody of an end; those who could not be reached are told by whoever takes the run over when its lease is lapsed.
+    private func conclude(_ record: ProcedureRecord) async throws -> ProcedureRecord {
+        var isTold = true
+        for observer in self.observers { isTold = await observer.end(record) && isTold }
+        if isTold, !record.isTold {
+            try await self.patiently {
+                try await self.services.ledger.toldProcedure(record.id, owner: self.owner, $0)
+            }
+        }
         return record
     }
 
@@ -165,8 +178,16 @@ struct ProcedureExecutor: Sendable {
         of record: ProcedureRecord,
         _ end: Ledger.StageEnd
     ) async throws -> StageRecord {
-        try await self.patiently {
-            try await self.services.ledger.endStage(stage, of: record.id, owner: self.owner, end, $0)
+        @Sendable func note(_ end: Ledger.StageEnd) async throws {
+            try await self.patiently {
+                try await self.services.ledger.endStage(stage, of: record.id, owner: self.owner, end, $0)
+            }
+        }
+        do { try await note(end) } catch
+            where ![.stopped, .serverAway].contains(Fault(error)) && !(error is LeaseLost)
+        {
+            // Doing the stage again would end in the same.
+            try await note(Ledger.StageEnd(.failed, reason: "its end could not be noted: \(error)", rows: end.rows))
         }
         let current = try await self.patiently { try await self.services.ledger.procedure(record.id, $0) }
         guard let current, let ended = current.stages.first(where: { $0.position == stage.position }) else {

@@ -14,6 +14,19 @@ enum ProcedureNews: Sendable {
 /// Somebody who watches a run of the procedure; nothing fails for its sake.
 protocol ProcedureObserver: Sendable {
     func note(_ news: ProcedureNews) async
+
+    /// The run is over, which must not get lost.
+    ///
+    /// - Returns: false when somebody who has to know could not be reached; this is asked for again then, possibly of another
+    ///   process.
+    func end(_ record: ProcedureRecord) async -> Bool
+}
+
+extension ProcedureObserver {
+    func end(_ record: ProcedureRecord) async -> Bool {
+        await self.note(.ended(record))
+        return true
+    }
 }
 
 /// When a stage has to be over, and why.

@@ -20,6 +20,8 @@ package struct ProcedureRecord: Sendable, Equatable {
     package var selection: StageSelection
     /// What a system that is told of it calls it; see ``Announcer``.
     package var announcement: String
+    /// Whether all who have to know of its end have been told.
+    package var isTold: Bool
     package var stages: [StageRecord] = []
 
     /// Rows deleted by all stages.
@@ -82,6 +84,11 @@ package struct StageSelection: Sendable, Hashable {
     package func reason(against stage: String) -> String? {
         if self.skip.contains(stage) { return "left out by --skip" }
         return self.only.isEmpty || self.only.contains(stage) ? nil : "not named by --only"
+    }
+
+    /// Whether all that a run still has to do is part of this.
+    package func covers(_ record: ProcedureRecord) -> Bool {
+        record.stages.allSatisfy { $0.state.isOver || self.reason(against: $0.name) == nil }
     }
 
     package var words: String {
@@ -148,7 +155,8 @@ extension ProcedureRecord {
         to_char(beat_at AT TIME ZONE 'UTC', '\(RunRecord.format)'),
         finished_at IS NULL AND lease_until < clock_timestamp(),
         greatest(0, extract(epoch FROM clock_timestamp() - lease_until))::bigint, taken_over,
-        array_to_string(only_stages, ' '), array_to_string(skip_stages, ' '), announcement
+        array_to_string(only_stages, ' '), array_to_string(skip_stages, ' '), announcement,
+        told_at IS NOT NULL
         """
 
     init(_ row: PostgresRow) throws {
@@ -168,6 +176,7 @@ extension ProcedureRecord {
         self.takenOver = row.int(9) ?? 0
         self.selection = StageSelection(only: names(10), skip: names(11))
         self.announcement = try row.text(12)
+        self.isTold = row.bool(13) ?? false
     }
 }
 

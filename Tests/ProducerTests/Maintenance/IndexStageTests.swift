@@ -107,6 +107,46 @@ import Testing
         }
     }
 
+    @Test(arguments: ["TABLE things_at ()", "VIEW things_at AS SELECT 1", "SEQUENCE things_at"])
+    func `anything else of that name is in the way`(_ what: String) async throws {
+        try await self.withThings { bed, schema, _ in
+            let words = what.split(separator: " ", maxSplits: 1)
+            try await bed.run("CREATE \(words[0]) \(schema).\(words[1])")
+            let record = try await bed.procedure()
+            #expect(record.states == ["Missing: failed"])
+            #expect(
+                record.stages[0].reason == "\(schema).things_at: something of this name that is no index is in the way"
+            )
+        }
+    }
+
+    @Test func `where no index can be created without blocking writers, that is said`() async throws {
+        let indexes = """
+            {name: parts_at, table: parts, definition: "(at)"}, {name: there_at, table: parts, definition: "(at)"}, \
+            {name: seen_at, table: seen, definition: "(at)"}
+            """
+        try await self.withThings(indexes) { bed, schema, _ in
+            try await bed.run(
+                "CREATE TABLE \(schema).parts (at timestamptz) PARTITION BY RANGE (at)",
+                "CREATE INDEX there_at ON \(schema).parts (at)",
+                "CREATE VIEW \(schema).seen AS SELECT now() AS at"
+            )
+            let record = try await bed.procedure()
+            #expect(record.states == ["Missing: failed"])
+            let detail = record.stages[0].detail
+            #expect(detail?["present"] == .int(1) && detail?["created"] == .int(0))
+            #expect(
+                detail?["failed"]
+                    == .array([
+                        .string(
+                            "\(schema).parts_at: \(schema).parts is partitioned, where PostgreSQL creates no index without "
+                                + "keeping others from writing; create it by hand"
+                        ), .string("\(schema).seen_at: \(schema).seen is no table"),
+                    ])
+            )
+        }
+    }
+
     @Test func `nobody is kept from writing meanwhile, and who has written is waited for`() async throws {
         try await self.withThings { bed, schema, _ in
             let writer = try await bed.connect()
