@@ -1,16 +1,16 @@
-import Shared
 import Synchronization
 import TestSupport
 import Testing
 
 @testable import Producer
+@testable import Shared
 
 @Suite(.timeLimit(.minutes(2))) struct MaintenanceViewTests {
     private static func stage(
         _ kind: String,
         _ state: StageState = .finished,
         rows: Int = 0,
-        _ detail: [String: JSONValue]? = [:]
+        detail: [String: JSONValue]? = [:]
     ) -> StageRecord {
         StageRecord(
             position: 0,
@@ -26,16 +26,19 @@ import Testing
 
     @Test(arguments: [
         (Self.stage("target", rows: 0), "S: finished, 0 rows deleted"),
-        (Self.stage("target", rows: 1, nil), "S: finished, 1 row deleted"),
+        (Self.stage("target", rows: 1, detail: nil), "S: finished, 1 row deleted"),
         (Self.stage("target", .failed, rows: 2_000), "S: failed, 2 000 rows deleted"),
         (Self.stage("target", .off), "S: off"),
-        (Self.stage("sweep", ["deleted": .int(1)]), "S: finished, 1 session deleted"),
+        (Self.stage("sweep", detail: ["deleted": .int(1)]), "S: finished, 1 session deleted"),
         (
-            Self.stage("index", ["created": .int(1), "present": .int(16), "skipped": .array([.string("a")])]),
+            Self.stage("index", detail: ["created": .int(1), "present": .int(16), "skipped": .array([.string("a")])]),
             "S: finished, 1 index created, 16 there already, 1 skipped"
         ),
-        (Self.stage("index", .failed, nil), "S: failed"),
-        (Self.stage("vacuum", ["vacuumed": .array([.string("a"), .string("b")])]), "S: finished, 2 tables vacuumed"),
+        (Self.stage("index", .failed, detail: nil), "S: failed"),
+        (
+            Self.stage("vacuum", detail: ["vacuumed": .array([.string("a"), .string("b")])]),
+            "S: finished, 2 tables vacuumed"
+        ),
         (Self.stage("vacuum", .skipped), "S: skipped"), (Self.stage("hook"), "S: finished"),
     ])
     func `a stage's line says what it has done`(_ stage: StageRecord, _ line: String) {
@@ -75,8 +78,8 @@ import Testing
     @Test func `that no worker is alive is told once`() async throws {
         let settings = "presets: []\nprocedure: {stages: [{target: Rows}]}\n"
         let variables = [
-            "EBB_LEASES_DURATION": "500ms", "EBB_BATCHES_STATEMENT_TIMEOUT": "200ms",
-            "EBB_BATCHES_IDLE_TIMEOUT": "200ms",
+            "EBB_LEASES_DURATION": "2s", "EBB_BATCHES_STATEMENT_TIMEOUT": "700ms",
+            "EBB_BATCHES_IDLE_TIMEOUT": "700ms",
         ]
         let target = "  Rows: {table: things, key: id, max_age: {column: at, age: 1d}}\n"
         try await withTestBed(targets: target, settings: settings, variables: variables) { bed in
