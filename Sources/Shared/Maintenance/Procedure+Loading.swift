@@ -69,8 +69,9 @@ extension Procedure {
         return try PresetSection.load(
             configuration,
             what: "group of indexes",
-            { (file) throws(ConfigurationError) in try IndexGroup.groups(of: file, among: known) }
-        ) { $0.name }
+            { (file) throws(ConfigurationError) in try IndexGroup.groups(of: file, among: known) },
+            name: { $0.name }
+        )
     }
 
     private static func check(

@@ -319,7 +319,10 @@ struct ProcedureDocument: Decodable, Sendable {
             let (_, outcome) = try await sandbox.during(.producer, ["start"], environment: environment) { start in
                 try await until("it serves") {
                     try await sandbox.number(
-                        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ebb serve'"
+                        """
+                        SELECT count(*) FROM pg_stat_activity
+                        WHERE application_name = 'ebb serve' AND to_regclass('\(sandbox.namespace).schedule') IS NOT NULL
+                        """
                     ) > 0
                 }
                 if hasProcedure {
