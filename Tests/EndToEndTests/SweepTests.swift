@@ -41,6 +41,8 @@ import Testing
             #expect(outcome.status == .exited(2))
             #expect(outcome.complaints.count == 1)
             #expect(outcome.errors.hasPrefix("EBB_SESSIONS is not set"), "\(outcome.errors)")
+            let off = try await sandbox.run(.worker, ["sweep", "--once"], environment: ["EBB_SESSIONS": "off"])
+            #expect(off.status == .exited(2) && off.errors.hasPrefix("EBB_SESSIONS is off, so"), "\(off.errors)")
         }
     }
 

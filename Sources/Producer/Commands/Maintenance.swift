@@ -8,8 +8,9 @@ struct Maintenance: AsyncParsableCommand {
         abstract: "Runs the stages of the maintenance procedure one after the other, and waits for the end.",
         discussion: """
             Two at once are impossible: while one is under way, this says so and exits 0, or 2 if that one has other stages. One whose \
-            process has vanished is gone on with first, unless it has stages to do that were not asked for (exit code 2). Starts a local worker while none is alive. One line for each stage says how it \
-            ended; the exit code is 1 if any failed.
+            process has vanished is gone on with first, unless it has stages to do that were not asked for (exit code 2). Starts a local \
+            worker while none is alive. One line for each stage that was not left out says how it ended; the exit code is 1 if any \
+            failed.
             """
     )
 
@@ -179,10 +180,11 @@ struct Maintenance: AsyncParsableCommand {
         if self.json { return try Output.json([latest].compactMap { $0 }) }
         guard let latest else { return print("the procedure has never run") }
         Output.table(
-            [["STAGE", "KIND", "STATE", "ROWS", "STARTED", "FINISHED", "REASON"]]
+            [["STAGE", "KIND", "STATE", "DONE", "STARTED", "FINISHED", "REASON"]]
                 + latest.stages.map { stage in
                     [
-                        stage.name, stage.kind, stage.state.rawValue, Output.number(stage.rows), stage.startedAt ?? "",
+                        stage.name, stage.kind, stage.state.rawValue,
+                        MaintenanceView.figures(of: stage).joined(separator: ", "), stage.startedAt ?? "",
                         stage.finishedAt ?? "", stage.reason ?? "",
                     ]
                 }

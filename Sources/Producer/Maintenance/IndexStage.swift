@@ -47,7 +47,7 @@ struct IndexStage: Sendable {
             _ = try await connection.query("SET lock_timeout TO '\(Self.lockTimeout)'")
         }
         var detail = Detail()
-        for schema in try await self.services.schemas(of: group.scope, connection) {
+        for schema in try await self.schemas(of: group.place, connection) {
             for index in group.indexes {
                 let place = "\(schema).\(index.name)"
                 do {
@@ -68,6 +68,13 @@ struct IndexStage: Sendable {
             end.reason = detail.failed.count == 1 ? first : "\(detail.failed.count) indexes failed, the first \(first)"
         }
         return end
+    }
+
+    private func schemas(of place: IndexGroup.Place, _ connection: PostgresConnection) async throws -> [String] {
+        switch place {
+        case .schema(let name): [name]
+        case .group(let group): try await self.services.schemas(of: group, connection)
+        }
     }
 
     private func create(

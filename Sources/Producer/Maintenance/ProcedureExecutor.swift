@@ -36,7 +36,7 @@ struct ProcedureExecutor: Sendable {
         while record.state == .inProgress {
             do {
                 await self.tell(.began(record, isNew: isNew))
-                let current = record
+                let (current, begins) = (record, isNew)
                 try await withHeartbeat(lease: self.lease) {
                     try await self.pool.withConnection(checked: true) {
                         try await self.services.ledger.beatProcedure(
@@ -47,7 +47,7 @@ struct ProcedureExecutor: Sendable {
                         )
                     }
                 } _: {
-                    try await self.stages(of: current)
+                    try await self.stages(of: current, begins: begins)
                 }
                 return try await self.ended(current.id)
             } catch is LeaseLost {
@@ -99,7 +99,7 @@ struct ProcedureExecutor: Sendable {
 
     // MARK: Stages
 
-    private func stages(of record: ProcedureRecord) async throws {
+    private func stages(of record: ProcedureRecord, begins: Bool) async throws {
         var failed: [String] = []
         var stop: String?
         for stage in record.stages {
@@ -111,6 +111,8 @@ struct ProcedureExecutor: Sendable {
             if !state.isOver {
                 let ended = try await self.execute(stage, definition, of: record)
                 (state, reason) = (ended.state, ended.reason)
+            } else if begins, state == .off {
+                await self.tell(.stageEnded(record, stage))
             }
             guard state == .failed else { continue }
             failed.append(stage.name)

@@ -7,6 +7,9 @@ enum ProcedureNews: Sendable {
     case stageBegan(ProcedureRecord, StageRecord)
     /// Rows that the stage at work has deleted so far, of about as many as there are.
     case progress(StageRecord, rows: Int, estimated: Int)
+    /// No worker has been alive for a while, so the stage's runs do not come along.
+    case waits(StageRecord)
+    /// Also of one that was switched off when the run began.
     case stageEnded(ProcedureRecord, StageRecord)
     case ended(ProcedureRecord)
 }

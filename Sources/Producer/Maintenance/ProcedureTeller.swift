@@ -28,7 +28,7 @@ actor ProcedureTeller: ProcedureObserver {
         switch news {
         case .began(let record, let isNew):
             self.record = record
-            await self.tell(record, isNew ? "begins" : "goes on, its process had vanished")
+            await self.tell(record, isNew ? "begins" : "goes on, its process is gone")
         case .stageBegan(let record, let stage):
             self.record = record
             await self.tell(stage, of: record)
@@ -36,7 +36,9 @@ actor ProcedureTeller: ProcedureObserver {
         case .progress(let stage, let rows, let estimated):
             guard let record, self.told.duration(to: .now) >= Self.pause else { return }
             let share = estimated > 0 ? min(0.99, Double(rows) / Double(estimated)) : 0
-            await self.tell(record, "\(stage.name), \(rows) rows deleted so far", share: share)
+            await self.tell(record, "\(stage.name), \(Output.count(rows, "row")) deleted so far", share: share)
+        case .waits(let stage):
+            if let record { await self.tell(record, MaintenanceView.waitingLine(of: stage)) }
         case .stageEnded(let record, let stage):
             self.record = record
             await self.tell(stage, of: record)
@@ -57,7 +59,7 @@ actor ProcedureTeller: ProcedureObserver {
         let over = Double(record.stages.count { $0.state.isOver })
         let progress = record.state == .inProgress ? 100 * (over + share) / Double(max(1, record.stages.count)) : 100
         let counts = [
-            "rows": record.rows, "stages": record.stages.count, "over": Int(over),
+            "rows": record.rows, "sessions": record.sessions, "stages": record.stages.count, "over": Int(over),
             "failed": record.stages.count { $0.state == .failed },
         ]
         // An end is told to each once, however often the other could not be reached.
@@ -103,7 +105,7 @@ actor ProcedureTeller: ProcedureObserver {
                 status: stage.state.rawValue,
                 description: MaintenanceView.line(of: stage),
                 progress: stage.state.isOver ? 100 : 0,
-                counts: ["rows": stage.rows],
+                counts: ["rows": stage.rows, "sessions": stage.sessions],
                 error: stage.state == .failed ? stage.reason : nil
             ),
             self.logger

@@ -42,6 +42,15 @@ package enum JSONValue: Sendable, Hashable, Codable {
         }
     }
 
+    /// A field of an object.
+    package subscript(_ name: String) -> JSONValue? { if case .object(let fields) = self { fields[name] } else { nil } }
+
+    /// A whole number.
+    package var int: Int? { if case .int(let value) = self { value } else { nil } }
+
+    /// How many elements an array has.
+    package var count: Int? { if case .array(let values) = self { values.count } else { nil } }
+
     /// What `value` is as JSON.
     package init(_ value: some Encodable) throws {
         self = try JSONDecoder().decode(JSONValue.self, from: JSONEncoder().encode(value))

@@ -26,6 +26,8 @@ package struct ProcedureRecord: Sendable, Equatable {
 
     /// Rows deleted by all stages.
     package var rows: Int { self.stages.reduce(0) { $0 + $1.rows } }
+    /// Sessions deleted by all stages.
+    package var sessions: Int { self.stages.reduce(0) { $0 + $1.sessions } }
 }
 
 /// How a run of the procedure stands.
@@ -53,6 +55,8 @@ package struct StageRecord: Sendable, Equatable {
     package var vacuumsTouched: Bool {
         self.kind == StageWork.Kind.vacuum.rawValue && self.subject == VacuumScope.touched
     }
+    /// Sessions that it has deleted, which are no rows.
+    package var sessions: Int { self.kind == StageWork.Kind.sweep.rawValue ? self.detail?["deleted"]?.int ?? 0 : 0 }
 }
 
 /// How a stage stands.
@@ -100,7 +104,7 @@ package struct StageSelection: Sendable, Hashable {
 
 extension ProcedureRecord: Encodable {
     private enum CodingKeys: String, CodingKey {
-        case procedure, state, error, rows, owner, lapsed, only, skip, stages
+        case procedure, state, error, rows, sessions, owner, lapsed, only, skip, stages
         case createdAt = "created_at"
         case finishedAt = "finished_at"
         case beatAt = "beat_at"
@@ -114,6 +118,7 @@ extension ProcedureRecord: Encodable {
         try container.encode(self.state, forKey: .state)
         try container.encode(self.error, forKey: .error)
         try container.encode(self.rows, forKey: .rows)
+        try container.encode(self.sessions, forKey: .sessions)
         try container.encode(self.createdAt, forKey: .createdAt)
         try container.encode(self.finishedAt, forKey: .finishedAt)
         try container.encode(self.owner, forKey: .owner)

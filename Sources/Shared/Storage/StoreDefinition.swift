@@ -154,14 +154,7 @@ extension StoreDefinition {
         do { return try parser(value.text) } catch { throw ConfigurationError(name: value.source, rejected: error) }
     }
 
-    /// As Go's `ParseBool` reads it, which Distr uses.
-    static func flag(_ text: String) throws(RejectedValue) -> Bool {
-        switch text {
-        case "1", "t", "T", "true", "TRUE", "True": return true
-        case "0", "f", "F", "false", "FALSE", "False": return false
-        default: throw RejectedValue(text, "is neither true nor false", accepted: "true or false (also 1, 0, t, f)")
-        }
-    }
+    static func flag(_ text: String) throws(RejectedValue) -> Bool { try FlagText.parse(text) }
 
     static func endpoint(_ text: String) throws(RejectedValue) -> StoreConfiguration.Endpoint {
         // Anything else in it would have to be signed, too.

@@ -259,7 +259,7 @@ struct ProcedureDocument: Decodable, Sendable {
                 return shown.first?.lapsed == true && shown.first?.state == "in_progress"
             }
             let runs = try await sandbox.producer("runs")
-            #expect(runs.output.contains("its process has vanished"), "\(runs.output)")
+            #expect(runs.output.contains("its process is gone"), "\(runs.output)")
             let (document, outcome) = try await self.maintenance(sandbox)
             #expect(outcome.status == .exited(0), "\(outcome.errors)")
             #expect(document.taken_over == 1 && document.state == "finished")

@@ -6,10 +6,10 @@ import Testing
 @testable import Producer
 
 @Suite(.timeLimit(.minutes(2))) struct IndexStageTests {
-    private static func settings(_ scope: String, _ indexes: String) -> String {
+    private static func settings(_ schema: String, _ indexes: String) -> String {
         """
         presets: []
-        indexes: {Missing: {in: "\(scope)", indexes: [\(indexes)]}}
+        indexes: {Missing: {schema: "\(schema)", indexes: [\(indexes)]}}
         procedure: {stages: [{index: Missing}]}
         """
     }
