@@ -21,14 +21,19 @@ import Testing
         return (try outcome.json(), outcome)
     }
 
-    /// What AYON's users see of it: how often which state was the last.
-    private static func expectAnnouncements(_ expected: [String: Int], _ ayon: Sandbox) async throws {
+    /// What AYON's users see of it: how often which state was the last, and who was logged out; takes these events away.
+    private static func expectEvents(
+        _ expected: [String: Int],
+        logouts: Int,
+        _ ayon: Sandbox
+    ) async throws {
         let rows = try await ayon.postgres.query(
             "SELECT status, count(*) FROM events WHERE topic = 'maintenance' GROUP BY status"
         ).rows
         let counts = Dictionary(uniqueKeysWithValues: try rows.map { (try $0.text(0), $0.int(1) ?? 0) })
         #expect(counts == expected)
-        try await ayon.execute("DELETE FROM events WHERE topic = 'maintenance'")
+        #expect(try await ayon.number("SELECT count(*) FROM events WHERE topic = 'auth.logout'") == logouts)
+        try await ayon.execute("DELETE FROM events WHERE topic IN ('maintenance', 'auth.logout')")
     }
 
     private static func sessions(_ ayon: Sandbox, named name: String) async throws -> Int {
@@ -46,16 +51,18 @@ import Testing
             let (first, second) = try await ayon.withWorkers(1, ["--concurrency", "2"], environment: variables) { _ in
                 let first = try await Self.maintenance(ayon, variables)
                 #expect(first.outcome.status == .exited(0), "\(first.outcome.errors) \(first.document.states)")
-                try await Self.expectAnnouncements(["finished": 1], ayon)
+                try await Self.expectEvents(["finished": 1], logouts: 300, ayon)
                 let second = try await Self.maintenance(ayon, variables)
                 #expect(second.outcome.status == .exited(0), "\(second.outcome.errors) \(second.document.states)")
                 return (first.document, second.document)
             }
-            try await Self.expectAnnouncements(["finished": 1], ayon)
+            try await Self.expectEvents(["finished": 1], logouts: 0, ayon)
             let after = try await ayon.ayonTables()
             try await ayon.expectAyon()
 
-            #expect(first.stages.filter { $0.state != "finished" }.map(\.name) == ["UnusedActionConfigs"])
+            #expect(
+                first.stages.filter { $0.state != "finished" }.map(\.name) == ["UnusedActionConfigs", "UnusedObjects"]
+            )
             #expect(second.stages.allSatisfy { $0.state != "failed" && $0.rows == 0 }, "\(second.stages)")
             #expect(second.rows == 0)
             // What goes by cascade is counted apart.
@@ -105,6 +112,7 @@ import Testing
             }
             #expect(kills >= 15, "too quick to be killed")
 
+            try await Self.untilLapsed(ayon)
             let (last, outcome) = try await ayon.withWorkers(1, environment: environment) { _ in
                 try await Self.maintenance(ayon, environment)
             }
@@ -114,11 +122,25 @@ import Testing
             )
             #expect(states == 0)
             let runs = try await ayon.number("SELECT count(*) FROM \(ayon.namespace).procedure_run")
-            try await Self.expectAnnouncements(["finished": runs], ayon)
+            try await Self.expectEvents(["finished": runs], logouts: 300, ayon)
             try await ayon.expectAyon()
             #expect(try await Self.sessions(ayon, named: "old") == 0)
             #expect(try await Self.sessions(ayon, named: "young") == 200)
             try await ayon.expectQueueAtRest()
+        }
+    }
+
+    private static func hasLedger(_ ayon: Sandbox) async throws -> Bool {
+        try await ayon.value("SELECT to_regclass('\(ayon.namespace).procedure_stage')") != nil
+    }
+
+    /// Waits until what a killed process held is free.
+    private static func untilLapsed(_ ayon: Sandbox) async throws {
+        let held =
+            "SELECT count(*) FROM \(ayon.namespace).procedure_run WHERE finished_at IS NULL AND lease_until > now()"
+        try await until("the lease has lapsed") {
+            guard try await Self.hasLedger(ayon) else { return true }
+            return try await ayon.number(held) == 0
         }
     }
 
@@ -136,13 +158,13 @@ import Testing
             """
         let over = "SELECT count(*) FROM \(ayon.namespace).procedure_run WHERE finished_at IS NOT NULL"
         let open = "SELECT count(*) FROM \(ayon.namespace).procedure_run WHERE finished_at IS NULL"
+        try await Self.untilLapsed(ayon)
         let (producer, _) = try await ayon.during(.worker, environment: environment) { worker in
             let (_, producer) = try await ayon.during(.producer, ["maintenance"], environment: environment) {
                 producer in
                 try await until("stage \(position) has begun") {
                     // The first process makes the ledger itself.
-                    let ledger = try await ayon.value("SELECT to_regclass('\(ayon.namespace).procedure_stage')")
-                    guard ledger != nil else { return false }
+                    guard try await Self.hasLedger(ayon) else { return false }
                     if try await ayon.number(begun) > 0 { return true }
                     return try await ayon.number(over) > 0
                 }
