@@ -351,9 +351,12 @@ struct ProcedureDocument: Decodable, Sendable {
             let (_, outcome) = try await sandbox.during(.producer, ["start"], environment: environment) { start in
                 let schedules = "\(sandbox.namespace).schedule"
                 try await until("it serves") {
-                    try await sandbox.number(
-                        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ebb serve'"
-                    ) > 0 && sandbox.value("SELECT to_regclass('\(schedules)')") != nil
+                    try await sandbox.value(
+                        """
+                        SELECT 1 FROM pg_stat_activity
+                        WHERE application_name = 'ebb serve' AND to_regclass('\(schedules)') IS NOT NULL
+                        """
+                    ) != nil
                 }
                 if hasProcedure {
                     try await until("the schedule is known") {
