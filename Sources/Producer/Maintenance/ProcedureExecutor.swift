@@ -185,9 +185,7 @@ struct ProcedureExecutor: Sendable {
                 try await self.services.ledger.endStage(stage, of: record.id, owner: self.owner, end, $0)
             }
         }
-        do { try await note(end) } catch
-            where ![.stopped, .serverAway].contains(Fault(error)) && !(error is LeaseLost)
-        {
+        do { try await note(end) } catch  where Self.isRefusal(error) {
             // Doing the stage again would end in the same.
             try await note(Ledger.StageEnd(.failed, reason: "its end could not be noted: \(error)", rows: end.rows))
         }
@@ -197,6 +195,11 @@ struct ProcedureExecutor: Sendable {
         }
         await self.tell(.stageEnded(current, ended))
         return ended
+    }
+
+    /// Whether the ledger does not take what it was given.
+    private static func isRefusal(_ error: any Error) -> Bool {
+        ![.stopped, .serverAway].contains(Fault(error)) && !(error is LeaseLost)
     }
 
     /// Does what the stage is for, again and again while a server is away.
