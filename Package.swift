@@ -43,6 +43,7 @@ let package = Package(
             dependencies: [
                 "PostgresClient",
                 "RedisClient",
+                "ThreadExecutor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Configuration", package: "swift-configuration"),

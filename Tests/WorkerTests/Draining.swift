@@ -5,6 +5,16 @@ import Testing
 @testable import Worker
 
 extension TestBed {
+    /// What a worker executes batches with.
+    func executor() -> BatchExecutor {
+        BatchExecutor(
+            ledger: self.ledger,
+            limits: self.services.configuration.batches,
+            stores: self.services.stores,
+            logger: self.services.logger
+        )
+    }
+
     /// Works with the real worker until no run is left to work on.
     ///
     /// Throws `UnexpectedState` with what the queue knows when that does not come about.

@@ -4,16 +4,21 @@ import Shared
 struct CleanupResult: Sendable, Encodable {
     var target: String
     /// Of a target in a group of schemas.
-    var schema: String?
+    @OrNull var schema: String? = nil
     var outcome: Outcome
     /// Why, for all but `finished`.
-    var reason: String?
-    var run: String?
+    @OrNull var reason: String? = nil
+    @OrNull var run: String? = nil
     var rows = 0
     var cascaded = 0
-    /// Reclaimed, by a run of objects.
-    var bytes: Int?
+    /// Reclaimed, by a run of objects or of rows with files.
+    @OrNull var bytes: Int? = nil
     var seconds = 0.0
+    private var isOfObjects = false
+
+    private enum CodingKeys: String, CodingKey {
+        case target, schema, outcome, reason, run, rows, cascaded, bytes, seconds
+    }
 
     /// The words are a contract.
     enum Outcome: String, Sendable, Encodable {
@@ -37,11 +42,11 @@ struct CleanupResult: Sendable, Encodable {
         let place = self.schema.map { " in \($0)" } ?? ""
         var parts = ["\(self.target)\(place): \(self.outcome.rawValue)" + (self.reason.map { ": \($0)" } ?? "")]
         if let run = self.run {
-            if let bytes = self.bytes {
-                parts += ["\(Output.number(self.rows)) objects deleted", "\(Output.bytes(bytes)) reclaimed"]
-            } else {
-                parts += ["\(Output.number(self.rows)) rows deleted", "\(Output.number(self.cascaded)) cascaded"]
-            }
+            parts +=
+                self.isOfObjects
+                ? ["\(Output.count(self.rows, "object")) deleted"]
+                : ["\(Output.count(self.rows, "row")) deleted", "\(Output.number(self.cascaded)) cascaded"]
+            if let bytes = self.bytes { parts.append("\(Output.bytes(bytes)) reclaimed") }
             parts.append("\((self.seconds * 10).rounded() / 10) s")
             if self.isFailure { parts.append("run \(run)") }
         }
@@ -73,6 +78,7 @@ struct CleanupResult: Sendable, Encodable {
         self.rows = status.rows.deleted
         self.cascaded = status.rows.cascaded
         self.bytes = status.rows.bytes
+        self.isOfObjects = status.strategy == Strategy.prefix.rawValue
         self.seconds = seconds
     }
 }
@@ -87,8 +93,8 @@ extension CleanupResult {
         let cascaded = done.reduce(0) { $0 + $1.cascaded }
         let seconds = done.map(\.seconds).max() ?? 0
         var parts = [
-            "\(target): finished in \(done.count) \(done.count == 1 ? "schema" : "schemas")",
-            "\(Output.number(rows)) rows deleted", "\(Output.number(cascaded)) cascaded",
+            "\(target): finished in \(Output.count(done.count, "schema"))",
+            "\(Output.count(rows, "row")) deleted", "\(Output.number(cascaded)) cascaded",
         ]
         let bytes = done.compactMap(\.bytes).reduce(0, +)
         if bytes > 0 { parts.append("\(Output.bytes(bytes)) reclaimed") }

@@ -27,14 +27,16 @@ struct ProcedureExecutor: Sendable {
     /// Executes the stages that are not over, and keeps the run meanwhile; takes it back after an outage, unless somebody else
     /// was faster.
     ///
+    /// Of one that is over already, and of whose end not everybody was told, only that is left to do.
+    ///
     /// - Returns: the run, which is over.
     /// - Throws: `LeaseLost` when another process goes on with it; `CancellationError`.
     func execute(_ record: ProcedureRecord, isNew: Bool) async throws -> ProcedureRecord {
         var (record, isNew) = (record, isNew)
-        while true {
+        while record.state == .inProgress {
             do {
                 await self.tell(.began(record, isNew: isNew))
-                let current = record
+                let (current, begins) = (record, isNew)
                 try await withHeartbeat(lease: self.lease) {
                     try await self.pool.withConnection(checked: true) {
                         try await self.services.ledger.beatProcedure(
@@ -45,17 +47,17 @@ struct ProcedureExecutor: Sendable {
                         )
                     }
                 } _: {
-                    try await self.stages(of: current)
+                    try await self.stages(of: current, begins: begins)
                 }
                 return try await self.ended(current.id)
             } catch is LeaseLost {
                 let id = record.id
                 let taken = try await self.patiently { try await self.retake(id, $0) }
                 guard let taken else { throw LeaseLost() }
-                if taken.state != .inProgress { return taken }
                 (record, isNew) = (taken, false)
             }
         }
+        return try await self.conclude(record)
     }
 
     /// Ends a run that this process has been told to stop.
@@ -69,7 +71,18 @@ struct ProcedureExecutor: Sendable {
     private func ended(_ id: String) async throws -> ProcedureRecord {
         let record = try await self.patiently { try await self.services.ledger.procedure(id, $0) }
         guard let record else { throw CommandError("procedure run \(id) is not in the ledger any more") }
-        await self.tell(.ended(record))
+        return try await self.conclude(record)
+    }
+
+    /// Tells everybody of an end; those who could not be reached are told by whoever takes the run over when its lease is lapsed.
+    private func conclude(_ record: ProcedureRecord) async throws -> ProcedureRecord {
+        var isTold = true
+        for observer in self.observers { isTold = await observer.end(record) && isTold }
+        if isTold, !record.isTold {
+            try await self.patiently {
+                try await self.services.ledger.toldProcedure(record.id, owner: self.owner, $0)
+            }
+        }
         return record
     }
 
@@ -86,7 +99,7 @@ struct ProcedureExecutor: Sendable {
 
     // MARK: Stages
 
-    private func stages(of record: ProcedureRecord) async throws {
+    private func stages(of record: ProcedureRecord, begins: Bool) async throws {
         var failed: [String] = []
         var stop: String?
         for stage in record.stages {
@@ -98,6 +111,8 @@ struct ProcedureExecutor: Sendable {
             if !state.isOver {
                 let ended = try await self.execute(stage, definition, of: record)
                 (state, reason) = (ended.state, ended.reason)
+            } else if begins, state == .off {
+                await self.tell(.stageEnded(record, stage))
             }
             guard state == .failed else { continue }
             failed.append(stage.name)
@@ -165,8 +180,16 @@ struct ProcedureExecutor: Sendable {
         of record: ProcedureRecord,
         _ end: Ledger.StageEnd
     ) async throws -> StageRecord {
-        try await self.patiently {
-            try await self.services.ledger.endStage(stage, of: record.id, owner: self.owner, end, $0)
+        @Sendable func note(_ end: Ledger.StageEnd) async throws {
+            try await self.patiently {
+                try await self.services.ledger.endStage(stage, of: record.id, owner: self.owner, end, $0)
+            }
+        }
+        do { try await note(end) } catch
+            where ![.stopped, .serverAway].contains(Fault(error)) && !(error is LeaseLost)
+        {
+            // Doing the stage again would end in the same.
+            try await note(Ledger.StageEnd(.failed, reason: "its end could not be noted: \(error)", rows: end.rows))
         }
         let current = try await self.patiently { try await self.services.ledger.procedure(record.id, $0) }
         guard let current, let ended = current.stages.first(where: { $0.position == stage.position }) else {

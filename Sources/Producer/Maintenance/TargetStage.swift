@@ -20,8 +20,8 @@ struct TargetStage: Sendable {
 
     /// A run that did not end well, or could not be started.
     private struct Failure: Encodable {
-        var schema: String?
-        var run: String?
+        @OrNull var schema: String?
+        @OrNull var run: String?
         var error: String
     }
 
@@ -50,12 +50,7 @@ struct TargetStage: Sendable {
             group.addTask {
                 try await self.clean(entries, knobs) { runs.append($0) }
             }
-            group.addTask {
-                while true {
-                    try await Task.sleep(for: Self.pause)
-                    await self.tellProgress(runs.all)
-                }
-            }
+            group.addTask { try await self.watch(runs) }
             defer { group.cancelAll() }
             return try await group.next() ?? []
         }
@@ -227,6 +222,33 @@ struct TargetStage: Sendable {
             contexts: self.contexts
         )
         return RunLauncher(session: session, isQuiet: true)
+    }
+
+    /// Tells progress, and once that there is none because no worker has been alive for a lease.
+    private func watch(_ runs: StartedRuns) async throws -> Never {
+        let lease = self.executor.lease
+        var alive = ContinuousClock.now
+        var isTold = false
+        while true {
+            try await Task.sleep(for: Self.pause)
+            await self.tellProgress(runs.all)
+            if isTold || runs.all.isEmpty { continue }
+            if try await self.hasWorkers() {
+                alive = .now
+            } else if alive.duration(to: .now) >= lease {
+                isTold = true
+                await self.executor.tell(.waits(self.stage))
+            }
+        }
+    }
+
+    /// Whether a worker is alive; while Redis is away, nobody can tell.
+    private func hasWorkers() async throws -> Bool {
+        do { return try await self.executor.queue.workersAlive(within: self.executor.lease) > 0 } catch
+            where Fault(error) == .queueAway
+        {
+            return true
+        }
     }
 
     private func tellProgress(_ runs: [String]) async {

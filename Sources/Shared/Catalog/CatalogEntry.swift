@@ -54,6 +54,11 @@ package enum CatalogEntry: Sendable, Hashable {
     ) throws(ConfigurationError) -> TargetSwitch {
         switch self {
         case .table(let target):
+            if let unlink = target.after?.unlink,
+                case .off(let reason) = try stores.destination(named: unlink.store)
+            {
+                return .off(reason: reason)
+            }
             return try target.resolveKnobs(
                 environment: environment,
                 maxAge: maxAge,

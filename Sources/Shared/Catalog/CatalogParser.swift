@@ -12,7 +12,7 @@ struct CatalogParser {
 
     private static let keys = [
         "schema", "in", "table", "key", "joins", "max_age", "expires_at", "keep_newest", "where", "protect",
-        UnreferencedParser.key, "order", "strategy", "defer", "drain_first", ScheduleParser.key,
+        UnreferencedParser.key, "order", "strategy", "defer", "drain_first", AfterParser.key, ScheduleParser.key,
     ]
     private static let removed = "removed"
     static let acceptedTarget = "a letter and then up to 62 letters, digits, underscores or hyphens"
@@ -74,7 +74,7 @@ struct CatalogParser {
             throw entry.value.error("\"\(entry.key)\" is not a target's name; accepted: \(Self.acceptedTarget)")
         }
         if try entry.value.entries().contains(where: { $0.key == ObjectTargetParser.mark }) {
-            return .objects(try ObjectTargetParser().target(entry, stores: known.stores.map(\.name)))
+            return .objects(try ObjectTargetParser().target(entry, stores: known.stores))
         }
         return .table(try Self.target(entry, known))
     }
@@ -110,6 +110,9 @@ struct CatalogParser {
             deferred: try Self.names(fields["defer"], accepted: "the list of constraints to defer"),
             schedule: try ScheduleParser.policy(fields[ScheduleParser.key])
         )
+        if let node = fields[AfterParser.key] {
+            target.after = try AfterParser(key: key, stores: known.stores).after(node)
+        }
         try Self.checkStrategy(of: target, fields["strategy"])
         if let node = fields["drain_first"], !target.protect.isEmpty || !target.unreferenced.isEmpty {
             let other = target.protect.isEmpty ? UnreferencedParser.key : "protect"

@@ -34,6 +34,10 @@ extension Target {
             case .group(let group): parts += ["in"] + group.definitionParts
             }
         }
+        if let after = self.after {
+            parts += ["after", after.update ?? ""]
+            if let unlink = after.unlink { parts += ["unlink", unlink.store, unlink.path, unlink.size ?? ""] }
+        }
         return parts
     }
 

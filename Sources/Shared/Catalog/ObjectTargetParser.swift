@@ -10,8 +10,9 @@ struct ObjectTargetParser {
     private static let acceptedPrefix = "what keys start with, such as \"chunks/\""
     private static let acceptedReference = "{table: …, column: …}, or a list of them: the columns that hold keys"
 
-    /// - `stores`: the names that the configuration defines.
-    func target(_ entry: ConfigurationNode.Entry, stores: [String]) throws(ConfigurationError) -> ObjectTarget {
+    /// - `stores`: those of the configuration; of folders there can be no target.
+    func target(_ entry: ConfigurationNode.Entry, stores: [StoreDefinition]) throws(ConfigurationError) -> ObjectTarget
+    {
         let fields = try entry.value.fields(Self.keys)
         let objects = try fields.required(Self.mark, accepted: "{store: …, prefix: …, keys: …}")
             .fields(["store", "prefix", "keys"])
@@ -23,7 +24,10 @@ struct ObjectTargetParser {
         let prefix = try objects["prefix"]?.text(accepted: Self.acceptedPrefix) ?? ""
         var target = ObjectTarget(
             name: entry.key,
-            store: try self.store(objects.required("store", accepted: "a store of the configuration"), stores),
+            store: try self.store(
+                objects.required("store", accepted: "a store of the configuration"),
+                Self.buckets(stores)
+            ),
             prefix: prefix,
             keys: try objects.required("keys", accepted: KeyPattern.accepted)
                 .parse(accepted: KeyPattern.accepted) { (text) throws(RejectedValue) in try KeyPattern(text) },
@@ -44,6 +48,8 @@ struct ObjectTargetParser {
         }
         return target
     }
+
+    private static func buckets(_ stores: [StoreDefinition]) -> [String] { stores.filter { !$0.isFolder }.map(\.name) }
 
     private func store(_ node: ConfigurationNode, _ stores: [String]) throws(ConfigurationError) -> String {
         let name = try node.text(accepted: "a store of the configuration")

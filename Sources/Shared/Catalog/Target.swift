@@ -27,6 +27,8 @@ package struct Target: Sendable, Hashable {
     package var deferred: [String]
     /// Children whose rows go in runs of their own before the target's: by cascade they would all go in one transaction.
     package var drainFirst: [Target]
+    /// What follows a row that was deleted.
+    package var after: After?
     /// When `producer serve` is to clean it; further schedules may name it, too.
     package var schedule: SchedulePolicy?
 
@@ -67,6 +69,34 @@ package struct Target: Sendable, Hashable {
 
     /// The knobs that this target reads, in a fixed order: first the age, then the count.
     package var knobs: [Knob] { [self.rule.maxAge?.age, self.rule.keepNewest?.count].compactMap { $0 } }
+}
+
+/// What follows rows that were deleted; SQL is the operator's own, and may have the placeholders of `SQLTemplate`.
+package struct After: Sendable, Hashable {
+    /// A statement of the batch's own transaction, with the deleted keys as `{keys}`.
+    package var update: String?
+    package var unlink: Unlink?
+
+    package init(update: String? = nil, unlink: Unlink? = nil) {
+        self.update = update
+        self.unlink = unlink
+    }
+
+    /// Files or objects that belong to rows, and go once the rows are gone.
+    package struct Unlink: Sendable, Hashable {
+        /// A store of the configuration.
+        package var store: String
+        /// SQL over a deleted row: its file's path in the store, or NULL for a row without one.
+        package var path: String
+        /// SQL over a deleted row: how large the file is, for a store that does not tell.
+        package var size: String?
+
+        package init(store: String, path: String, size: String? = nil) {
+            self.store = store
+            self.path = path
+            self.size = size
+        }
+    }
 }
 
 /// A column elsewhere that holds values of the target's key, or of another column of it.

@@ -214,21 +214,24 @@ extension Ledger {
 
     /// Removes runs that ended longer ago than the retention, with their batches; at most 100 runs a call.
     ///
+    /// One that has left files stays: nothing else knows of them any more.
+    ///
     /// - Returns: how many runs went.
     @discardableResult
     package func prune(retention: Duration, _ connection: PostgresConnection) async throws -> Int {
         try await self.transaction(connection) { connection in
             let old = try connection.run(
                 """
-                SELECT run FROM \(self.table("run"))
+                SELECT run FROM \(self.table("run")) AS r
                 WHERE finished_at < now() - $1::bigint * interval '1 microsecond'
+                  AND NOT EXISTS (SELECT FROM \(self.table("file_list")) AS l WHERE l.run = r.run AND l.deleted IS NULL)
                 ORDER BY finished_at LIMIT 100 FOR UPDATE SKIP LOCKED
                 """,
                 [String(retention.wholeMicroseconds)]
             ).rows.map { try $0.text(0) }
             try self.dropPivots(of: old, connection)
             for run in old {
-                for name in ["object_list", "batch", "run"] {
+                for name in ["object_list", "file_list", "batch", "run"] {
                     _ = try connection.run("DELETE FROM \(self.table(name)) WHERE run = $1", [run])
                 }
             }

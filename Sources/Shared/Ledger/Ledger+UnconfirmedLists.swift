@@ -26,10 +26,13 @@ extension Ledger {
         )
     }
 
-    /// Whether a run has such lists.
+    /// Whether a run has such lists, or files of rows that nobody has confirmed to be gone.
     package func hasUnconfirmedLists(_ run: String, _ connection: PostgresConnection) async throws -> Bool {
         try await connection.query(
-            "SELECT EXISTS (SELECT FROM \(self.table("object_list")) WHERE run = $1 AND deleted IS NULL)",
+            """
+            SELECT EXISTS (SELECT FROM \(self.table("object_list")) WHERE run = $1 AND deleted IS NULL)
+                OR EXISTS (SELECT FROM \(self.table("file_list")) WHERE run = $1 AND deleted IS NULL)
+            """,
             [run]
         ).rows.first?.bool(0) == true
     }

@@ -39,6 +39,8 @@ package enum Fault: Sendable, Hashable {
         case let error as PostgresError: self = Self.of(error)
         case let error as RedisError: self = error.isServerAway ? .queueAway : .other
         case let error as StorageError: self = Self.of(error)
+        case let error as FolderError:
+            self = error.kind == .unsafe ? .row : error.kind == .failed ? .other : .run
         case is QueueError: self = .malformed
         case RunContext.Obstacle.otherDefinition, RunContext.Obstacle.otherStore: self = .otherDefinition
         case RunContext.Obstacle.schemaGone: self = .gone

@@ -98,11 +98,41 @@ package struct Stores: Sendable {
         case off(reason: String)
     }
 
+    /// Where files of rows are.
+    package enum Destination: Sendable {
+        case bucket(ObjectStore)
+        case folder(FolderStore)
+        /// The reason names what is missing.
+        case off(reason: String)
+    }
+
     /// - Throws: `ConfigurationError` for a value that cannot be used.
-    package func store(named name: String) throws(ConfigurationError) -> Switch {
+    package func destination(named name: String) throws(ConfigurationError) -> Destination {
+        let definition = try self.definition(name)
+        guard definition.isFolder else {
+            return switch try self.store(named: name) {
+            case .on(let store): .bucket(store)
+            case .off(let reason): .off(reason: reason)
+            }
+        }
+        return switch try definition.resolveFolder(self.environment) {
+        case .on(let store): .folder(store)
+        case .off(let reason): .off(reason: reason)
+        }
+    }
+
+    private func definition(_ name: String) throws(ConfigurationError) -> StoreDefinition {
         guard let definition = self.definitions.first(where: { $0.name == name }) else {
             throw ConfigurationError("there is no store \(name)")
         }
+        return definition
+    }
+
+    /// The same for a store that has to be a bucket.
+    ///
+    /// - Throws: `ConfigurationError` for a value that cannot be used.
+    package func store(named name: String) throws(ConfigurationError) -> Switch {
+        let definition = try self.definition(name)
         return switch try definition.resolve(self.environment) {
         case .off(let reason): .off(reason: reason)
         case .on(let configuration): .on(ObjectStore(configuration, limits: self.limits))

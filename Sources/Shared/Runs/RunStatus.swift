@@ -26,7 +26,7 @@ package struct RunStatus: Sendable, Equatable, Encodable {
         package var deleted: Int
         package var estimated: Int
         package var cascaded: Int
-        /// Reclaimed by a run of objects; nil for rows.
+        /// Reclaimed by a run of objects, or of rows with files; nil for other rows.
         package var bytes: Int?
     }
 
@@ -100,7 +100,7 @@ extension RunStatus {
         self.strategy = text("strategy") ?? ""
         self.cutoff = text("cutoff").map(Moment.iso)
         self.rows = Rows(deleted: number("rows"), estimated: number("estimated"), cascaded: number("cascaded"))
-        if self.strategy == Strategy.prefix.rawValue { self.rows.bytes = number("bytes") }
+        if self.strategy == Strategy.prefix.rawValue || number("bytes") > 0 { self.rows.bytes = number("bytes") }
         self.batches = Batches(
             total: number("total"),
             queued: number("queued"),

@@ -37,9 +37,10 @@ extension StepRunner {
         if let pause = try await self.settleLists(lease.run, isEnding: fields["ending"] != nil, connection) {
             return try await self.leave(lease, .rest(for: pause))
         }
+        let left = try await self.removeFiles(lease.run, isEnding: fields["ending"] != nil, connection)
         let letters = try await self.queue.deadLetters(of: lease.run).count
         let late = try await self.ledger.lateReferences(lease.run, connection)
-        let (state, error) = Self.end(fields, deadLetters: letters, late: late)
+        let (state, error) = Self.end(fields, deadLetters: letters, late: late, left: left)
         if fields["ending"] != nil { try await self.queue.dropDelayed(lease) }
         guard let sum = try await self.ledger.finish(lease.run, state: state, error: error, connection),
             let record = try await self.ledger.run(lease.run, connection)
@@ -64,19 +65,23 @@ extension StepRunner {
     /// How a run ends, by what the queue knows of it.
     ///
     /// - `late`: objects that were deleted while a reference to them appeared.
+    /// - `left`: what it says of files that it leaves behind.
     private static func end(
         _ fields: [String: String],
         deadLetters: Int,
-        late: Int
+        late: Int,
+        left: String?
     ) -> (state: RunState, error: String?) {
         if let ending = fields["ending"].flatMap(RunState.init(rawValue:)) {
-            return (ending, fields["ending_error"].flatMap { $0.isEmpty ? nil : $0 })
+            let errors = [fields["ending_error"].flatMap { $0.isEmpty ? nil : $0 }, left].compactMap { $0 }
+            return (ending, errors.isEmpty ? nil : errors.joined(separator: "; "))
         }
         let errors = [
             deadLetters > 0 ? "\(deadLetters) batches were given up on; producer dead list shows them" : nil,
             fields["stuck"],
             late > 0
                 ? "\(late) objects were deleted while references to them appeared; the workers' logs name them" : nil,
+            left,
         ].compactMap { $0 }
         return errors.isEmpty ? (.finished, nil) : (.failed, errors.joined(separator: "; "))
     }

@@ -15,10 +15,10 @@ package struct CronExpression: Sendable, Hashable {
     let months: CronField
     let weekdays: CronField
 
-    /// What ``init(_:)`` accepts, for error texts and help.
+    /// What a schedule's `cron` accepts, for error texts and help.
     package static let accepted =
         "five fields (minute, hour, day of month, month, day of week) such as \"0 3 * * *\", or one of "
-        + "@hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually; TZ=Zone may stand before them"
+        + "@hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually; TZ=Zone may stand before them; or off"
 
     private static let words = [
         "@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0",

@@ -3,6 +3,8 @@ package struct StoreDefinition: Sendable, Hashable {
     package var name: String
     /// By field; what is not given has its default.
     package var fields: [Field: Knob]
+    /// The value of `enabled` with which there is one; nil: `true`.
+    package var enabledValue: String?
 
     package init(name: String, fields: [Field: Knob]) {
         self.name = name
@@ -21,7 +23,12 @@ package struct StoreDefinition: Sendable, Hashable {
         case secretAccessKey = "secret_access_key"
         case sessionToken = "session_token"
         case prefix
+        /// A folder instead of a bucket: its absolute path.
+        case folder
     }
+
+    /// Whether it is a folder, whose files belong to rows, and no bucket.
+    package var isFolder: Bool { self.fields[.folder] != nil }
 
     /// The fields that a file must not hold themselves.
     static let secrets: Set<Field> = [.secretAccessKey, .sessionToken]
@@ -34,17 +41,20 @@ package enum StoreSwitch: Sendable {
     case off(reason: String)
 }
 
+/// Whether a folder can be used.
+package enum FolderSwitch: Sendable {
+    case on(FolderStore)
+    /// Not configured; the reason names what is missing.
+    case off(reason: String)
+}
+
 extension StoreDefinition {
     /// Looks its variables up.
     ///
     /// - Throws: `ConfigurationError` for a value that cannot be used, and for a store without credentials.
     package func resolve(_ environment: Environment) throws(ConfigurationError) -> StoreSwitch {
-        if self.fields[.enabled] != nil {
-            guard let enabled = try self.value(.enabled, environment) else { return self.isOff(.enabled) }
-            let isEnabled = try self.parse(.enabled, enabled, Self.flag)
-            guard isEnabled else { return .off(reason: "\(self.source(.enabled)) is \(enabled.text)") }
-        }
-        guard let bucket = try self.value(.bucket, environment) else { return self.isOff(.bucket) }
+        if let reason = try self.whyOff(.bucket, environment) { return .off(reason: reason) }
+        guard let bucket = try self.value(.bucket, environment) else { return .off(reason: self.unset(.bucket)) }
         let endpoint: StoreConfiguration.Endpoint?
         if let text = try self.value(.endpoint, environment) {
             endpoint = try self.parse(.endpoint, text, Self.endpoint)
@@ -65,6 +75,30 @@ extension StoreDefinition {
                 prefix: try self.value(.prefix, environment)?.text ?? ""
             )
         )
+    }
+
+    /// The same for a folder.
+    package func resolveFolder(_ environment: Environment) throws(ConfigurationError) -> FolderSwitch {
+        if let reason = try self.whyOff(.folder, environment) { return .off(reason: reason) }
+        guard let folder = try self.value(.folder, environment) else { return .off(reason: self.unset(.folder)) }
+        return .on(FolderStore(root: try self.parse(.folder, folder, Self.folder)))
+    }
+
+    /// Why the store is off; nil when it is on.
+    ///
+    /// - `main`: the field without which there is none.
+    private func whyOff(_ main: Field, _ environment: Environment) throws(ConfigurationError) -> String? {
+        if self.fields[.enabled] != nil {
+            guard let enabled = try self.value(.enabled, environment) else { return self.unset(.enabled) }
+            let isEnabled: Bool
+            if let value = self.enabledValue {
+                isEnabled = enabled.text == value
+            } else {
+                isEnabled = try self.parse(.enabled, enabled, Self.flag)
+            }
+            guard isEnabled else { return "\(self.source(.enabled)) is \(enabled.text)" }
+        }
+        return try self.value(main, environment) == nil ? self.unset(main) : nil
     }
 
     /// What AWS calls the region of a request that names none.
@@ -104,7 +138,7 @@ extension StoreDefinition {
         }
     }
 
-    private func isOff(_ field: Field) -> StoreSwitch { .off(reason: "\(self.source(field)) is not set") }
+    private func unset(_ field: Field) -> String { "\(self.source(field)) is not set" }
 
     /// What an operator sets for a field.
     private func source(_ field: Field) -> String {
@@ -120,14 +154,7 @@ extension StoreDefinition {
         do { return try parser(value.text) } catch { throw ConfigurationError(name: value.source, rejected: error) }
     }
 
-    /// As Go's `ParseBool` reads it, which Distr uses.
-    static func flag(_ text: String) throws(RejectedValue) -> Bool {
-        switch text {
-        case "1", "t", "T", "true", "TRUE", "True": return true
-        case "0", "f", "F", "false", "FALSE", "False": return false
-        default: throw RejectedValue(text, "is neither true nor false", accepted: "true or false (also 1, 0, t, f)")
-        }
-    }
+    static func flag(_ text: String) throws(RejectedValue) -> Bool { try FlagText.parse(text) }
 
     static func endpoint(_ text: String) throws(RejectedValue) -> StoreConfiguration.Endpoint {
         // Anything else in it would have to be signed, too.
@@ -145,6 +172,14 @@ extension StoreDefinition {
             authority.removeLast(port.count)
         }
         return StoreConfiguration.Endpoint(scheme: String(match.1), authority: authority)
+    }
+
+    static func folder(_ text: String) throws(RejectedValue) -> String {
+        let path = text.reversed().drop { $0 == "/" }.reversed()
+        guard text.hasPrefix("/"), !path.isEmpty else {
+            throw RejectedValue(text, "is no folder of its own", accepted: "an absolute path below /")
+        }
+        return String(path)
     }
 
     static func bucket(_ text: String) throws(RejectedValue) -> String {

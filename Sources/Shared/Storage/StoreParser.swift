@@ -17,16 +17,36 @@ struct StoreParser {
             throw node.error("\"\(entry.key)\" is not a store's name; accepted: \(CatalogParser.acceptedTarget)")
         }
         let given = try node.fields(StoreDefinition.Field.allCases.map(\.rawValue))
-        _ = try given.required("bucket", accepted: "the bucket's name, or ${NAME} for a variable")
+        if given[StoreDefinition.Field.folder.rawValue] != nil {
+            for entry in try node.entries() where !["folder", "enabled"].contains(entry.key) {
+                throw entry.value.error("a folder has none; accepted: folder and enabled")
+            }
+        } else {
+            _ = try given.required("bucket", accepted: "the bucket's name, or ${NAME} for a variable")
+        }
         var fields: [StoreDefinition.Field: Knob] = [:]
+        var enabled: Knob?
+        var condition: String?
         for field in StoreDefinition.Field.allCases {
             guard let value = given[field.rawValue] else { continue }
+            if field == .enabled, case .mapping = value.content {
+                let fields = try value.fields(["value", "is"])
+                let accepted = "{value: ${NAME}, is: …}, the value with which there is such a store"
+                condition = try fields.required("is", accepted: accepted).text(accepted: accepted)
+                enabled = try fields.required("value", accepted: accepted).parse(accepted: accepted) {
+                    (text) throws(RejectedValue) in try KnobText.knob(text) { _ throws(RejectedValue) in }
+                }
+                continue
+            }
             fields[field] = try value.parse(accepted: "a value, or ${NAME} for a variable") {
                 (text) throws(RejectedValue) in
                 try KnobText.knob(text) { (literal) throws(RejectedValue) in try Self.check(literal, field) }
             }
         }
-        return StoreDefinition(name: entry.key, fields: fields)
+        if let enabled { fields[.enabled] = enabled }
+        var store = StoreDefinition(name: entry.key, fields: fields)
+        store.enabledValue = condition
+        return store
     }
 
     /// Refuses what can be told before any variable is read.
@@ -39,6 +59,7 @@ struct StoreParser {
         case .enabled, .pathStyle: _ = try StoreDefinition.flag(literal)
         case .endpoint: _ = try StoreDefinition.endpoint(literal)
         case .bucket: _ = try StoreDefinition.bucket(literal)
+        case .folder: _ = try StoreDefinition.folder(literal)
         case .region, .accessKeyID, .secretAccessKey, .sessionToken, .prefix: break
         }
     }

@@ -1,3 +1,4 @@
+import Logging
 import PostgresClient
 import Shared
 
@@ -5,17 +6,22 @@ import Shared
 struct BatchExecutor: Sendable {
     let ledger: Ledger
     let limits: EbbConfiguration.Batches
+    /// For files of rows.
+    let removal: FileRemoval
     private let optimism = Optimism()
 
-    init(ledger: Ledger, limits: EbbConfiguration.Batches) {
+    init(ledger: Ledger, limits: EbbConfiguration.Batches, stores: Stores, logger: Logger) {
         self.ledger = ledger
         self.limits = limits
+        self.removal = FileRemoval(ledger: ledger, stores: stores, limits: limits.timeLimits, logger: logger)
     }
 
     /// How a batch's transaction ended.
     enum Outcome: Sendable, Equatable {
         /// Committed: rows deleted, rows lost by cascade, and the time from the transaction's start to the delete's end.
         case deleted(rows: Int, cascaded: Int, microseconds: Int)
+        /// The same of a batch whose rows had files, which are gone, too.
+        case finished(Ledger.BatchRecord, microseconds: Int)
         /// Somebody else ended this batch before.
         case endedBefore(Ledger.BatchRecord)
         /// The run is over by the ledger.
@@ -57,6 +63,9 @@ struct BatchExecutor: Sendable {
         guard let range = message.range else {
             throw QueueError("batch \(message.batch) of run \(message.run) has a range that Ebb did not write")
         }
+        if let after = AfterSQL(context) {
+            return try await self.run(message, range, after, context, mode, connection)
+        }
         let statements = context.statements(generation: message.generation)
         if mode == .waiting, let delete = statements.optimistic(range), self.optimism.tries(message.run) {
             do {
@@ -74,13 +83,15 @@ struct BatchExecutor: Sendable {
     /// A batch that is settled already makes the first of them stop at the ledger row, before the delete.
     ///
     /// - `deletes`: the last one's count is the batch's.
-    private func run(
+    /// - `following`: what else belongs to the transaction, by what the last one returned.
+    func run(
         _ deletes: [PostgresStatement],
         of message: BatchMessage,
         _ range: BatchRange,
         _ context: RunContext,
         _ mode: Mode,
-        _ connection: PostgresConnection
+        _ connection: PostgresConnection,
+        following: (PostgresResult) throws -> [PostgresStatement] = { _ in [] }
     ) async throws -> Outcome {
         let statements = context.statements(generation: message.generation)
         let children = context.resolved.facts.cascades
@@ -94,23 +105,27 @@ struct BatchExecutor: Sendable {
         }
         if let deferral = statements.deferral { first.append(deferral) }
         first += deletes
+        var isDeleted = false
         do {
             let results = try await connection.pipeline(first, deadline: self.limits.patience)
+            isDeleted = true
             guard results[Position.claim].affectedRows == 1 else {
                 await connection.rollback()
                 return try await self.reason(message, connection)
             }
-            let last = [
-                self.settle(
-                    message,
-                    rows: results.last?.affectedRows ?? 0,
-                    countedBefore: results[Position.settings].rows.first?.int(0) ?? 0,
-                    children: children
-                ),
-                PostgresStatement("COMMIT"),
-            ]
+            let others = try results.last.map(following) ?? []
+            let last =
+                others + [
+                    self.settle(
+                        message,
+                        rows: results.last?.affectedRows ?? 0,
+                        countedBefore: results[Position.settings].rows.first?.int(0) ?? 0,
+                        children: children
+                    ),
+                    PostgresStatement("COMMIT"),
+                ]
             let settled = try await connection.pipeline(last, deadline: self.limits.patience)
-            let figures = settled[0].rows.first
+            let figures = settled[others.count].rows.first
             return .deleted(
                 rows: results.last?.affectedRows ?? 0,
                 cascaded: figures?.int(0) ?? 0,
@@ -118,7 +133,7 @@ struct BatchExecutor: Sendable {
             )
         } catch let error as PostgresError {
             await connection.rollback()
-            switch (error.statementIndex, error.sqlState) {
+            switch (isDeleted ? nil : error.statementIndex, error.sqlState) {
             case (Position.claim, .uniqueViolation):
                 let record = try await self.ledger.batch(message.run, message.batch, connection)
                 return record.map { .endedBefore($0) } ?? .predecessorAlive

@@ -95,8 +95,10 @@ extension Slot {
         _ reason: Queue.SplitReason,
         _ connection: PostgresConnection
     ) async throws -> Verdict? {
-        guard let halves = try await self.halves(of: lease, connection) else { return nil }
         let message = lease.message
+        // Its rows are gone, and its files are in one list.
+        if try await self.ledger.hasFiles(message.run, message.batch, connection) { return nil }
+        guard let halves = try await self.halves(of: lease, connection) else { return nil }
         guard let record = try await self.end(message, as: .split, connection) else { return nil }
         guard record.outcome == .split else { return try await self.verdict(on: record, lease, connection) }
         return .back(lease, .split(halves, because: reason))

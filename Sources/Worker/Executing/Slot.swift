@@ -88,6 +88,17 @@ struct Slot: Sendable {
                     microseconds: microseconds
                 )
             )
+        case .finished(let record, let microseconds):
+            return .done(
+                Settlement(
+                    lease: lease,
+                    rows: record.rows,
+                    cascaded: record.cascaded,
+                    bytes: record.bytes,
+                    isMeasured: true,
+                    microseconds: microseconds
+                )
+            )
         case .endedBefore(let record): return try await self.verdict(on: record, lease, connection)
         case .runOver: return .back(lease, .cancelled)
         case .predecessorAlive, .tableLocked: return .back(lease, .release(after: FailurePolicy.pause))

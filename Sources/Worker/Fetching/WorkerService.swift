@@ -41,7 +41,12 @@ struct WorkerService: Service {
             queue: self.queue,
             pool: pool,
             contexts: contexts,
-            executor: BatchExecutor(ledger: self.services.ledger, limits: configuration.batches),
+            executor: BatchExecutor(
+                ledger: self.services.ledger,
+                limits: configuration.batches,
+                stores: self.services.stores,
+                logger: self.services.logger
+            ),
             objectExecutor: ObjectExecutor(
                 ledger: self.services.ledger,
                 limits: configuration.batches,

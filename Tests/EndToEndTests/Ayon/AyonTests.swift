@@ -141,7 +141,7 @@ import Testing
         try await withAyon(.little) { ayon in
             let off = try await ayon.run(
                 .producer,
-                ["cleanup", "OldEvents", "UnusedActionConfigs"],
+                ["cleanup", "OldEvents", "UnusedActionConfigs", "UnusedObjects"],
                 environment: ["AYON_EVENT_RETENTION_DAYS": nil]
             )
             #expect(off.status == .exited(0), "\(off.errors)")
@@ -149,6 +149,7 @@ import Testing
                 off.output == """
                     OldEvents: off: AYON_EVENT_RETENTION_DAYS is not set
                     UnusedActionConfigs: off: EBB_AYON_ACTION_CONFIG_DAYS is not set
+                    UnusedObjects: off: AYON_DEFAULT_PROJECT_STORAGE_TYPE is local
 
                     """
             )

@@ -50,7 +50,7 @@ extension TestBed {
                 ledger: bed.ledger,
                 bed.connection
             )
-            let executor = BatchExecutor(ledger: bed.ledger, limits: bed.services.configuration.batches)
+            let executor = bed.executor()
             try await body(bed, executor, lease, context)
         }
     }

@@ -39,7 +39,7 @@ import Testing
                 ledger: bed.ledger,
                 bed.connection
             )
-            let executor = BatchExecutor(ledger: bed.ledger, limits: bed.services.configuration.batches)
+            let executor = bed.executor()
             try await body(bed, executor, lease, context)
         }
     }
