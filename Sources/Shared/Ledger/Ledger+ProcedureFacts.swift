@@ -127,10 +127,10 @@ extension Ledger {
         package var xid: Int
     }
 
-    /// The tables that the stages of a procedure have deleted rows from so far: those of their runs, and what foreign keys of these
-    /// have deleted or changed.
+    /// The tables that the stages of a procedure have deleted rows from so far.
     ///
-    /// A partition is not named beside its table. Runs have left their tables to the vacuum at the end. If it did not come to that, because of its window, say, or a process
+    /// Those of their runs, and what foreign keys of these have deleted or changed; a partition is not named beside its table. Runs
+    /// have left their tables to the vacuum at the end. If it did not come to that, because of its window, say, or a process
     /// that was told to stop, the tables are the next procedure's.
     package func touchedTables(of id: String, _ connection: PostgresConnection) async throws -> [TouchedTable] {
         try await connection.query(
