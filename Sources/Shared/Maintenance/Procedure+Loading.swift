@@ -40,7 +40,8 @@ extension Procedure {
         let place = ProcedureParser.section
         var zone = try (found.zone ?? found.schedule?.timeZone)?.value(.zone, place: place, in: environment)
         if zone == nil {
-            zone = try found.schedule?.cron.value(.cron, place: "\(place).\(ScheduleParser.key)", in: environment)?.zone
+            let cron = try found.schedule?.cron.value(.cron, place: "\(place).\(ScheduleParser.key)", in: environment)
+            zone = cron??.zone
         }
         if zone == nil { zone = try environment.timeZone() }
         let hooks = try Hook.load(configuration)

@@ -33,7 +33,9 @@ import Testing
             )
             // Runs begin by now().
             if ownClock {
-                try await bed.run("CREATE FUNCTION now() RETURNS timestamptz LANGUAGE sql AS 'SELECT clock_timestamp()'")
+                try await bed.run(
+                    "CREATE FUNCTION now() RETURNS timestamptz LANGUAGE sql AS 'SELECT clock_timestamp()'"
+                )
             }
             try await body(bed)
         }
