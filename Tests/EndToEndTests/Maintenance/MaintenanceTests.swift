@@ -352,8 +352,11 @@ struct ProcedureDocument: Decodable, Sendable {
                 let schedules = "\(sandbox.namespace).schedule"
                 try await until("it serves") {
                     try await sandbox.number(
-                        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ebb serve'"
-                    ) > 0 && sandbox.value("SELECT to_regclass('\(schedules)')") != nil
+                        """
+                        SELECT count(*) FROM pg_stat_activity
+                        WHERE application_name = 'ebb serve' AND to_regclass('\(schedules)') IS NOT NULL
+                        """
+                    ) > 0
                 }
                 if hasProcedure {
                     try await until("the schedule is known") {
