@@ -63,7 +63,7 @@ extension StoreDefinition {
         }
         var usesPathStyle = false
         if let text = try self.value(.pathStyle, environment) {
-            usesPathStyle = try self.parse(.pathStyle, text, Self.flag)
+            usesPathStyle = try self.parse(.pathStyle, text, FlagText.parse)
         }
         return .on(
             StoreConfiguration(
@@ -94,7 +94,7 @@ extension StoreDefinition {
             if let value = self.enabledValue {
                 isEnabled = enabled.text == value
             } else {
-                isEnabled = try self.parse(.enabled, enabled, Self.flag)
+                isEnabled = try self.parse(.enabled, enabled, FlagText.parse)
             }
             guard isEnabled else { return "\(self.source(.enabled)) is \(enabled.text)" }
         }
@@ -153,8 +153,6 @@ extension StoreDefinition {
     ) throws(ConfigurationError) -> Parsed {
         do { return try parser(value.text) } catch { throw ConfigurationError(name: value.source, rejected: error) }
     }
-
-    static func flag(_ text: String) throws(RejectedValue) -> Bool { try FlagText.parse(text) }
 
     static func endpoint(_ text: String) throws(RejectedValue) -> StoreConfiguration.Endpoint {
         // Anything else in it would have to be signed, too.
