@@ -148,8 +148,10 @@ extension Ledger {
         }
     }
 
-    /// Batches whose rows are gone and whose files are not: of a run, and of runs of the same target and schema that were ended
-    /// before somebody could come to them. A batch that was given up on waits for an operator.
+    /// Batches whose rows are gone and whose files are not.
+    ///
+    /// Those of a run, and of runs of the same target and schema that were ended before somebody could come to them. A batch
+    /// that was given up on waits for an operator.
     package func openFiles(
         of record: RunRecord,
         _ connection: PostgresConnection

@@ -152,7 +152,7 @@ package struct FolderStore: Sendable, Hashable {
         return try body(root)
     }
 
-    /// A folder below the root, opened step by step; nil when it is not there. For the caller to close.
+    /// A folder below the root, opened step by step, for the caller to close; nil when it is not there.
     private func open(_ parts: ArraySlice<String>, in root: CInt) throws(FolderError) -> CInt? {
         var descriptor = dup(root)
         guard descriptor >= 0 else { throw FolderError.failed(self.root, in: self, errno) }
