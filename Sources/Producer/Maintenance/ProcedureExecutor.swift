@@ -99,24 +99,25 @@ struct ProcedureExecutor: Sendable {
 
     // MARK: Stages
 
-    private func stages(of record: ProcedureRecord, begins: Bool) async throws {
+    private func stages(of begun: ProcedureRecord, begins: Bool) async throws {
+        // What hooks and observers hear of the stages so far is as of the last one's end.
+        var record = begun
         var failed: [String] = []
         var stop: String?
-        for stage in record.stages {
+        for position in record.stages.indices {
+            let stage = record.stages[position]
             // Runs have left their tables to the vacuum, which is due after a stop as well.
             guard stop == nil || stage.vacuumsTouched else { continue }
             let definition = self.procedure.stages.first { $0.name == stage.name }
-            var state = stage.state
-            var reason = stage.reason
-            if !state.isOver {
-                let ended = try await self.execute(stage, definition, of: record)
-                (state, reason) = (ended.state, ended.reason)
-            } else if begins, state == .off {
+            if !stage.state.isOver {
+                record = try await self.execute(stage, definition, of: record)
+            } else if begins, stage.state == .off {
                 await self.tell(.stageEnded(record, stage))
             }
-            guard state == .failed else { continue }
+            let ended = record.stages[position]
+            guard ended.state == .failed else { continue }
             failed.append(stage.name)
-            if definition?.onFailure == .stop, stop == nil { stop = "stage \(stage.name) failed: \(reason ?? "")" }
+            if definition?.onFailure == .stop, stop == nil { stop = "stage \(stage.name) failed: \(ended.reason ?? "")" }
         }
         let failures = "\(failed.count == 1 ? "stage" : "stages") \(failed.joined(separator: ", ")) failed"
         try await self.finish(record, error: failed.isEmpty ? nil : stop ?? failures)
@@ -134,12 +135,12 @@ struct ProcedureExecutor: Sendable {
         try await self.patiently { try await self.services.ledger.pruneProcedures(retention: retention, $0) }
     }
 
-    /// Executes one stage, and says how it ended.
+    /// Executes one stage; returns the run as it is after its end.
     private func execute(
         _ stage: StageRecord,
         _ definition: Stage?,
         of record: ProcedureRecord
-    ) async throws -> StageRecord {
+    ) async throws -> ProcedureRecord {
         guard let definition, definition.work.kind.rawValue == stage.kind, definition.work.subject == stage.subject
         else {
             let reason = "the configuration of the process that does it has no such stage"
@@ -179,7 +180,7 @@ struct ProcedureExecutor: Sendable {
         _ stage: StageRecord,
         of record: ProcedureRecord,
         _ end: Ledger.StageEnd
-    ) async throws -> StageRecord {
+    ) async throws -> ProcedureRecord {
         @Sendable func note(_ end: Ledger.StageEnd) async throws {
             try await self.patiently {
                 try await self.services.ledger.endStage(stage, of: record.id, owner: self.owner, end, $0)
@@ -190,11 +191,11 @@ struct ProcedureExecutor: Sendable {
             try await note(Ledger.StageEnd(.failed, reason: "its end could not be noted: \(error)", rows: end.rows))
         }
         let current = try await self.patiently { try await self.services.ledger.procedure(record.id, $0) }
-        guard let current, let ended = current.stages.first(where: { $0.position == stage.position }) else {
-            throw LeaseLost()
-        }
+        guard let current, current.stages.count == record.stages.count,
+            let ended = current.stages.first(where: { $0.position == stage.position })
+        else { throw LeaseLost() }
         await self.tell(.stageEnded(current, ended))
-        return ended
+        return current
     }
 
     /// Whether the ledger does not take what it was given.

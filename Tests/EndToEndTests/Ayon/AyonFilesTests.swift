@@ -6,18 +6,7 @@ import Testing
     @Test func `go with their rows, ten thousand of them`() async throws {
         try await withAyon(AyonSeed(entities: 300, activities: 20_000, files: 25_000)) { ayon in
             try await ayon.predict([.unusedFiles])
-            let started = ContinuousClock.now
             let runs = try await ayon.cleanEach("UnusedFiles")
-            print(
-                "MEASURED",
-                started.duration(to: .now),
-                try await ayon.value(
-                    "SELECT string_agg(finished_at - created_at || ' ' || rows, '; ') || ' all ' || max(finished_at) - min(created_at) FROM \(ayon.namespace).run"
-                ) ?? "",
-                try await ayon.value(
-                    "SELECT string_agg(microseconds || ' then ' || (settled_at - written_at), '; ') FROM \(ayon.namespace).batch JOIN \(ayon.namespace).file_list USING (run, batch)"
-                ) ?? ""
-            )
             #expect(runs.map(\.state) == ["finished", "finished"])
             #expect(runs.map(\.schema).sorted() == AyonProject.all.map(\.schema))
             #expect(runs.map(\.rows.deleted) == [5_000, 5_000])

@@ -17,6 +17,7 @@ import Testing
           Good: {command: {argv: [/bin/true]}}
           Good2: {command: {argv: [/bin/true]}}
           Bad: {command: {argv: [/bin/false]}}
+          Tell: {command: {argv: [/bin/echo, "failed so far: {failed}"]}}
           Slow: {command: {argv: [/bin/sleep, "60"], timeout: 2m}}
         procedure:
           time_zone: UTC
@@ -50,6 +51,13 @@ import Testing
             #expect(record.state == .failed && record.error == "stage Bad failed")
             #expect(record.states == ["Bad: failed", "Good: finished"])
             #expect(try record.stage("Bad").reason != nil)
+        }
+    }
+
+    @Test func `a hook hears of the stages before it`() async throws {
+        try await self.withProcedure("    - {hook: Bad}\n    - {hook: Tell}\n") { bed in
+            let record = try await bed.procedure()
+            #expect(try record.stage("Tell").detail?["output"] == .string("failed so far: Bad\n"))
         }
     }
 
