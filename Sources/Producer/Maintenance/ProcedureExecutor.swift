@@ -117,7 +117,9 @@ struct ProcedureExecutor: Sendable {
             let ended = record.stages[position]
             guard ended.state == .failed else { continue }
             failed.append(stage.name)
-            if definition?.onFailure == .stop, stop == nil { stop = "stage \(stage.name) failed: \(ended.reason ?? "")" }
+            if definition?.onFailure == .stop, stop == nil {
+                stop = "stage \(stage.name) failed: \(ended.reason ?? "")"
+            }
         }
         let failures = "\(failed.count == 1 ? "stage" : "stages") \(failed.joined(separator: ", ")) failed"
         try await self.finish(record, error: failed.isEmpty ? nil : stop ?? failures)

@@ -99,6 +99,19 @@ struct AyonProject: Sendable {
     static let all = [AyonProject(name: "Alpha"), AyonProject(name: "Beta_2")]
 }
 
+/// Files of a project, in a folder of their own.
+struct AyonFiles: Sendable {
+    var folder: String
+    /// The rows that have one.
+    var rows: String
+
+    static let uploads = AyonFiles(folder: "uploads", rows: "files")
+    /// Of thumbnails that were made smaller: here, about every other.
+    static let originals = AyonFiles(folder: "thumbnails", rows: "thumbnails WHERE get_byte(uuid_send(id), 15) % 2 = 0")
+
+    static let all = [uploads, originals]
+}
+
 /// Runs a test on a database of its own with AYON's tables: in the schema `public`, and in one of each project.
 ///
 /// - `timeZone`: the database's default.
@@ -141,7 +154,9 @@ extension Sandbox {
             try await self.execute(file: PackageResources.ayon_project_tables_sql)
             try await self.execute(file: PackageResources.ayon_project_seed_sql)
             try await self.execute(file: PackageResources.ayon_project_keys_sql)
-            try self.createFiles(try await self.fileNames("\(project.schema).files"), of: project)
+            for files in AyonFiles.all {
+                try self.create(try await self.names(of: files, in: project.schema), files, of: project)
+            }
         }
         try await self.execute("SET search_path = public")
         try await self.execute(file: PackageResources.ayon_keys_sql)
@@ -149,22 +164,24 @@ extension Sandbox {
     }
 
     /// Ids of files as AYON names them on disk.
-    private func fileNames(_ table: String) async throws -> [String] {
-        try await self.postgres.query("SELECT replace(id::text, '-', '') FROM \(table) ORDER BY id").rows
-            .compactMap { $0[0] }
+    private func names(of files: AyonFiles, in schema: String) async throws -> [String] {
+        try await self.postgres.query("SELECT replace(id::text, '-', '') FROM \(schema).\(files.rows)").rows
+            .compactMap { $0[0] }.sorted()
     }
 
-    private func uploads(of project: AyonProject) -> String { "\(self.ayonStorage)/\(project.name)/uploads" }
+    private func root(of files: AyonFiles, _ project: AyonProject) -> String {
+        "\(self.ayonStorage)/\(project.name)/\(files.folder)"
+    }
 
-    private func createFiles(_ names: [String], of project: AyonProject) throws {
+    private func create(_ names: [String], _ files: AyonFiles, of project: AyonProject) throws {
+        let root = self.root(of: files, project)
         for folder in Set(names.map { $0.prefix(2) }) {
-            let path = "\(self.uploads(of: project))/\(folder)"
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(atPath: "\(root)/\(folder)", withIntermediateDirectories: true)
         }
         for name in names {
             // Foundation would write each to a temporary file first, which takes minutes.
             let file = try FileDescriptor.open(
-                FilePath("\(self.uploads(of: project))/\(name.prefix(2))/\(name)"),
+                FilePath("\(root)/\(name.prefix(2))/\(name)"),
                 .writeOnly,
                 options: [.create, .closeOnExec],
                 permissions: .ownerReadWrite
@@ -174,8 +191,8 @@ extension Sandbox {
     }
 
     /// The files of a project that are on disk, by name.
-    func uploadedFiles(of project: AyonProject) throws -> [String] {
-        let root = self.uploads(of: project)
+    func stored(_ files: AyonFiles, of project: AyonProject) throws -> [String] {
+        let root = self.root(of: files, project)
         guard FileManager.default.fileExists(atPath: root) else { return [] }
         return try FileManager.default.contentsOfDirectory(atPath: root).flatMap { folder in
             try FileManager.default.contentsOfDirectory(atPath: "\(root)/\(folder)")
@@ -216,9 +233,11 @@ extension Sandbox {
         for project in AyonProject.all {
             let survivors = "survivors_\(project.schema)"
             try await self.expect(project.schema, toBeAs: survivors, sourceLocation: sourceLocation)
-            let rows = try await self.fileNames("\(survivors).files").sorted()
-            let files = try self.uploadedFiles(of: project)
-            #expect(files == rows, "files of \(project.name) on disk", sourceLocation: sourceLocation)
+            for files in AyonFiles.all {
+                let names = try await self.names(of: files, in: survivors)
+                let stored = try self.stored(files, of: project)
+                #expect(stored == names, "\(files.folder) of \(project.name)", sourceLocation: sourceLocation)
+            }
         }
     }
 

@@ -44,7 +44,7 @@ import Testing
                 "CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(60); RETURN NULL; END$$",
                 "CREATE TRIGGER linger AFTER UPDATE OF \(moment.rawValue) ON \(list) FOR EACH ROW EXECUTE FUNCTION linger()"
             )
-            let before = try AyonProject.all.map { try ayon.uploadedFiles(of: $0).count }
+            let before = try AyonProject.all.map { try ayon.stored(.uploads, of: $0).count }
             let enqueue = try await ayon.run(
                 .producer,
                 ["enqueue", "UnusedFiles", "--json"],
@@ -68,7 +68,7 @@ import Testing
                 "DROP FUNCTION linger()"
             )
             #expect(try await ayon.number("SELECT count(*) FROM \(list) WHERE deleted IS NULL") == 1)
-            let after = try AyonProject.all.map { try ayon.uploadedFiles(of: $0).count }
+            let after = try AyonProject.all.map { try ayon.stored(.uploads, of: $0).count }
             #expect(before != after || moment == .sizes)
             #expect(before == after || moment == .deleted)
 
