@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Uploads that nobody uses: rows, what activities say of them, and files on disk.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct `AYON's files` {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct `AYON's files` {
     @Test func `go with their rows, ten thousand of them`() async throws {
         try await withAyon(AyonSeed(entities: 300, activities: 20_000, files: 25_000)) { ayon in
             try await ayon.predict([.unusedFiles])

@@ -61,7 +61,9 @@ import Testing
             try await ayon.expectAyon()
 
             #expect(
-                first.stages.filter { $0.state != "finished" }.map(\.name) == ["UnusedActionConfigs", "UnusedObjects"]
+                first.stages.filter { $0.state != "finished" }.map(\.name) == [
+                    "UnusedActionConfigs", "UnusedObjects", "UnusedThumbnailObjects",
+                ]
             )
             #expect(second.stages.allSatisfy { $0.state != "failed" && $0.rows == 0 }, "\(second.stages)")
             #expect(second.rows == 0)
@@ -137,7 +139,7 @@ import Testing
     /// Waits until what a killed process held is free.
     private static func untilLapsed(_ ayon: Sandbox) async throws {
         let held =
-            "SELECT count(*) FROM \(ayon.namespace).procedure_run WHERE finished_at IS NULL AND lease_until > now()"
+            "SELECT count(*) FROM \(ayon.namespace).procedure_run WHERE told_at IS NULL AND lease_until > now()"
         try await until("the lease has lapsed") {
             guard try await Self.hasLedger(ayon) else { return true }
             return try await ayon.number(held) == 0

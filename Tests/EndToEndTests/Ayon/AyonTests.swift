@@ -3,7 +3,7 @@ import Testing
 /// Each shipped target on AYON's own tables, against an oracle in plain SQL.
 ///
 /// Serialized: some hundred thousand rows at a time are enough for the machine.
-@Suite(.serialized, .timeLimit(.minutes(5))) struct `AYON's targets` {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct `AYON's targets` {
     struct Case: Sendable, CustomTestStringConvertible {
         var target: String
         var table: String
