@@ -111,7 +111,7 @@ import Testing
     // MARK: Indexes
 
     private static let indexes = """
-        indexes: {Missing: {in: SCHEMA, indexes: [{name: things_at, table: things, definition: "(at)"}]}}
+        indexes: {Missing: {schema: SCHEMA, indexes: [{name: things_at, table: things, definition: "(at)"}]}}
         """
 
     /// A schema with a table, and a writer that an index has to wait for.
