@@ -20,8 +20,9 @@ enum Output {
         print(String(decoding: try encoder.encode(value), as: UTF8.self))
     }
 
-    /// Rows of cells as columns two spaces apart.
+    /// Rows of cells as columns two spaces apart; what has several lines, such as SQL, is one here.
     static func table(_ rows: [[String]]) {
+        let rows = rows.map { $0.map { Self.line($0) } }
         let widths = (rows.first ?? []).indices.map { column in
             rows.map { $0.indices.contains(column) ? $0[column].count : 0 }.max() ?? 0
         }
@@ -31,6 +32,19 @@ enum Output {
             }
             print(cells.joined(separator: "  ").trimmed)
         }
+    }
+
+    /// A text on one line, cut where it is longer than `most`.
+    static func line(_ text: String, most: Int = .max) -> String {
+        let line =
+            text.contains(where: \.isNewline)
+            ? text.split(whereSeparator: \.isWhitespace).joined(separator: " ") : text
+        return line.count > most ? line.prefix(most - 1) + "…" : line
+    }
+
+    /// `1 row`, `4 000 000 rows`; `noun` in the singular.
+    static func count(_ value: Int, _ noun: String) -> String {
+        "\(Self.number(value)) \(noun)\(value == 1 ? "" : "s")"
     }
 
     /// A whole number with thin groups: `4 000 000`.

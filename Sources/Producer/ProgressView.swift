@@ -47,7 +47,7 @@ struct ProgressView {
         let batches = status.batches
         var parts = [
             "\(status.target) \(bar) \(percent)%",
-            "\(Output.number(status.rows.deleted)) rows",
+            Output.count(status.rows.deleted, "row"),
             "\(Output.number(status.rate.rowsPerSecond)) rows/s",
             "batches \(batches.done)/\(batches.total)",
         ]

@@ -90,6 +90,9 @@ enum Servers {
 
     static func redisURL() throws -> String { try self.variable("EBB_TEST_REDIS_URL", "a Redis") }
 
+    /// The other side of hooks; see `Tests/HookServer/server.py`.
+    static func hookURL() throws -> String { try self.variable("EBB_TEST_HTTP_URL", "a server that hooks call") }
+
     private static func variable(_ name: String, _ what: String) throws -> String {
         try #require(ProcessInfo.processInfo.environment[name], "set \(name) to the URL of \(what) for tests")
     }

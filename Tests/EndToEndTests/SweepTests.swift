@@ -17,23 +17,11 @@ import Testing
         ]
     }
 
-    private static func add(_ count: Int, age: Double, named name: String, _ sandbox: Sandbox) async throws {
-        let time = Date.now.timeIntervalSince1970 - age
-        let results = try await sandbox.redis.pipeline(
-            (0..<count).map { number in
-                let token = "\(name)-\(number)"
-                let value = #"{"is_service":false,"last_used":\#(time),"token":"\#(token)"}"#
-                return .command(["SET", sandbox.key("product-session-\(token)"), value])
-            }
-        )
-        for result in results { _ = try result.get() }
-    }
-
     @Test(.timeLimit(.minutes(1)))
     func `one variable and one command are enough`() async throws {
         try await withSandbox { sandbox in
-            try await Self.add(3, age: 259_300, named: "old", sandbox)
-            try await Self.add(2, age: 10, named: "young", sandbox)
+            try await sandbox.addSessions(3, age: 259_300, named: "old")
+            try await sandbox.addSessions(2, age: 10, named: "young")
             let variables = Self.variables(sandbox)
             let first = try await sandbox.run(.worker, ["sweep", "--once", "--json"], environment: variables)
             #expect(first.status == .exited(0), "\(first.errors)")
@@ -53,20 +41,22 @@ import Testing
             #expect(outcome.status == .exited(2))
             #expect(outcome.complaints.count == 1)
             #expect(outcome.errors.hasPrefix("EBB_SESSIONS is not set"), "\(outcome.errors)")
+            let off = try await sandbox.run(.worker, ["sweep", "--once"], environment: ["EBB_SESSIONS": "off"])
+            #expect(off.status == .exited(2) && off.errors.hasPrefix("EBB_SESSIONS is off, so"), "\(off.errors)")
         }
     }
 
     @Test(.timeLimit(.minutes(2)))
     func `a sweeper that is killed is replaced, one that is stopped gives its lease back`() async throws {
         try await withSandbox { sandbox in
-            try await Self.add(20_000, age: 10, named: "young", sandbox)
+            try await sandbox.addSessions(20_000, age: 10, named: "young")
             let variables = Self.variables(sandbox).merging(Sandbox.shortLeases) { $1 }
             let killed = try await sandbox.during(.worker, ["sweep"], environment: variables) { worker in
                 try await until("it sweeps") { try await sandbox.redis.send("EXISTS", sandbox.key("sweep")).int == 1 }
                 worker.send(SIGKILL)
             }
             #expect(killed.outcome.status == .killed(by: SIGKILL))
-            try await Self.add(500, age: 259_300, named: "old", sandbox)
+            try await sandbox.addSessions(500, age: 259_300, named: "old")
             let (_, stopped) = try await sandbox.during(.worker, ["sweep", "--json"], environment: variables) {
                 worker in
                 try await until("the next one has swept") {
@@ -78,5 +68,22 @@ import Testing
             #expect(try await sandbox.redis.send("EXISTS", sandbox.key("sweep")).int == 0)
             #expect(try await sandbox.keys().count { $0.contains("product-session-young") } == 20_000)
         }
+    }
+}
+
+extension Sandbox {
+    /// Adds sessions as AYON keeps them, of the product whose prefix is the key `product`.
+    ///
+    /// - `age`: seconds since they were used.
+    func addSessions(_ count: Int, age: Double, named name: String) async throws {
+        let time = Date.now.timeIntervalSince1970 - age
+        let results = try await self.redis.pipeline(
+            (0..<count).map { number in
+                let token = "\(name)-\(number)"
+                let value = #"{"is_service":false,"last_used":\#(time),"token":"\#(token)"}"#
+                return .command(["SET", self.key("product-session-\(token)"), value])
+            }
+        )
+        for result in results { _ = try result.get() }
     }
 }

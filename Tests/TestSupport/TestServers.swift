@@ -34,4 +34,9 @@ package enum TestServers {
         }
         return url + (url.contains("?") ? "&" : "?") + "options=" + encoded
     }
+
+    /// The URL, or the key words, of another database of the same server.
+    static func url(_ url: String, database: String) -> String {
+        url.contains("://") ? "\(url)\(url.contains("?") ? "&" : "?")dbname=\(database)" : "\(url) dbname=\(database)"
+    }
 }

@@ -10,12 +10,14 @@ import Shared
 /// - `variables`: environment variables that the configuration may read.
 /// - `session`: settings that each session starts with, such as a time zone.
 /// - `ownClock`: whether the database's clock is the test's to set; see `TestBed.setClock`.
+/// - `ownDatabase`: whether no other test has a transaction in its database.
 package func withTestBed<Result>(
     targets: String = "",
     settings: String = "",
     variables: [String: String] = [:],
     session: [(name: String, value: String)] = [],
     ownClock: Bool = false,
+    ownDatabase: Bool = false,
     _ body: (TestBed) async throws -> Result
 ) async throws -> Result {
     await Gate.beds.enter()
@@ -28,6 +30,7 @@ package func withTestBed<Result>(
                 variables: variables,
                 session: session,
                 ownClock: ownClock,
+                ownDatabase: ownDatabase,
                 body
             )
         )
@@ -44,13 +47,18 @@ private func withUngatedTestBed<Result>(
     variables: [String: String],
     session: [(name: String, value: String)],
     ownClock: Bool,
+    ownDatabase: Bool,
     _ body: (TestBed) async throws -> Result
 ) async throws -> Result {
     let namespace = "t" + String(UInt64.random(in: .min ... .max), radix: 36)
     let schema = "tables_" + namespace
     // What PostgreSQL has itself comes first unless it is named later.
     let path = ownClock ? "\(schema),pg_catalog" : schema
-    let url = try TestServers.databaseURL(settings: [(name: "search_path", value: path)] + session)
+    var url = try TestServers.databaseURL(settings: [(name: "search_path", value: path)] + session)
+    if ownDatabase {
+        try await administer("CREATE DATABASE \(SQLText.quoted(namespace))")
+        url = TestServers.url(url, database: namespace)
+    }
     let file = FileManager.default.temporaryDirectory.appending(path: "ebb-\(namespace).yaml")
     let yaml = settings + "\n" + (targets.isEmpty ? "" : "targets:\n" + targets + "\n")
     try Data(yaml.utf8).write(to: file)
@@ -83,7 +91,10 @@ private func withUngatedTestBed<Result>(
     await connection.close()
     do {
         // Also when the test was cancelled, and whatever it did to its connections.
-        try await Task { try await removeTraces(of: bed, url: url) }.value
+        try await Task {
+            try await removeTraces(of: bed, url: url)
+            if ownDatabase { try await administer("DROP DATABASE \(SQLText.quoted(namespace)) WITH (FORCE)") }
+        }.value
     } catch {
         if case .success = result { throw error }
     }
@@ -102,4 +113,13 @@ private func removeTraces(of bed: TestBed, url: String) async throws {
     for key in try await bed.queue.redis.send("KEYS", "{\(bed.namespace)}:*").array ?? [] {
         if let key = key.string { _ = try await bed.queue.redis.send("UNLINK", key) }
     }
+}
+
+/// Runs a statement that concerns the server rather than a database.
+private func administer(_ statement: String) async throws {
+    let connection = try await PostgresConnection.connect(
+        PostgresConfiguration(url: try TestServers.databaseURL(), applicationName: "ebb test databases")
+    )
+    _ = try await connection.query(statement)
+    await connection.close()
 }

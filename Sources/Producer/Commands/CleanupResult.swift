@@ -4,15 +4,15 @@ import Shared
 struct CleanupResult: Sendable, Encodable {
     var target: String
     /// Of a target in a group of schemas.
-    var schema: String?
+    @OrNull var schema: String? = nil
     var outcome: Outcome
     /// Why, for all but `finished`.
-    var reason: String?
-    var run: String?
+    @OrNull var reason: String? = nil
+    @OrNull var run: String? = nil
     var rows = 0
     var cascaded = 0
     /// Reclaimed, by a run of objects or of rows with files.
-    var bytes: Int?
+    @OrNull var bytes: Int? = nil
     var seconds = 0.0
     private var isOfObjects = false
 
@@ -44,8 +44,8 @@ struct CleanupResult: Sendable, Encodable {
         if let run = self.run {
             parts +=
                 self.isOfObjects
-                ? ["\(Output.number(self.rows)) objects deleted"]
-                : ["\(Output.number(self.rows)) rows deleted", "\(Output.number(self.cascaded)) cascaded"]
+                ? ["\(Output.count(self.rows, "object")) deleted"]
+                : ["\(Output.count(self.rows, "row")) deleted", "\(Output.number(self.cascaded)) cascaded"]
             if let bytes = self.bytes { parts.append("\(Output.bytes(bytes)) reclaimed") }
             parts.append("\((self.seconds * 10).rounded() / 10) s")
             if self.isFailure { parts.append("run \(run)") }
@@ -93,8 +93,8 @@ extension CleanupResult {
         let cascaded = done.reduce(0) { $0 + $1.cascaded }
         let seconds = done.map(\.seconds).max() ?? 0
         var parts = [
-            "\(target): finished in \(done.count) \(done.count == 1 ? "schema" : "schemas")",
-            "\(Output.number(rows)) rows deleted", "\(Output.number(cascaded)) cascaded",
+            "\(target): finished in \(Output.count(done.count, "schema"))",
+            "\(Output.count(rows, "row")) deleted", "\(Output.number(cascaded)) cascaded",
         ]
         let bytes = done.compactMap(\.bytes).reduce(0, +)
         if bytes > 0 { parts.append("\(Output.bytes(bytes)) reclaimed") }

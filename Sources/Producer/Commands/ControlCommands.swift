@@ -65,7 +65,9 @@ struct Cancel: AsyncParsableCommand {
             let limit = session.services.configuration.leases.duration * Self.patience
             switch try await launcher.waitForEnd(of: self.run, within: limit) {
             case let status? where status.state.isOver:
-                print("run \(self.run) is \(status.state.rawValue); \(status.rows.deleted) rows were deleted")
+                print(
+                    "run \(self.run) is \(status.state.rawValue); \(Output.count(status.rows.deleted, "row")) deleted"
+                )
             case let status?:
                 print("run \(self.run) ends as soon as its \(status.batches.leased) batches under way have")
             case nil: print("run \(self.run) is cancelled; Redis had lost it")
@@ -94,7 +96,7 @@ struct Recover: AsyncParsableCommand {
                 try await launcher.plan(self.run)
                 let status = try await session.status(of: self.run)
                 print(
-                    "run \(self.run) is \(status.state.rawValue) again; \(status.rows.deleted) rows were deleted before"
+                    "run \(self.run) is \(status.state.rawValue) again; \(Output.count(status.rows.deleted, "row")) deleted before"
                 )
             } else {
                 let state = try await session.status(of: self.run).state

@@ -7,7 +7,8 @@ import UnixSignals
 /// `producer events`: what has happened, and what happens; from Redis alone.
 struct Events: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Shows the newest events of runs, procedures and sweeps, and follows what comes.",
+        abstract:
+            "Shows the newest events of runs, procedures and sweeps that deleted something, and follows what comes.",
         discussion: "With --follow, SIGTERM or Ctrl-C ends it with exit code 0."
     )
 

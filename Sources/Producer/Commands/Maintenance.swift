@@ -8,16 +8,17 @@ struct Maintenance: AsyncParsableCommand {
         abstract: "Runs the stages of the maintenance procedure one after the other, and waits for the end.",
         discussion: """
             Two at once are impossible: while one is under way, this says so and exits 0, or 2 if that one has other stages. One whose \
-            process has vanished is gone on with. Starts a local worker while none is alive. One line for each stage says how it \
-            ended; the exit code is 1 if any failed.
+            process has vanished is gone on with first, unless it has stages to do that were not asked for (exit code 2). Starts a local \
+            worker while none is alive. One line for each stage that was not left out says how it ended; the exit code is 1 if any \
+            failed.
             """
     )
 
-    @Option(help: "Only these stages, with commas between them.", transform: Self.names)
-    var only: [String] = []
+    @Option(help: "Only these stages, with commas between them; may be repeated.", transform: Self.names)
+    var only: [[String]] = []
 
     @Option(help: "Leave these stages out.", transform: Self.names)
-    var skip: [String] = []
+    var skip: [[String]] = []
 
     @Option(help: "Local workers to start; without it, one if no worker is alive.")
     var workers: Int?
@@ -32,10 +33,19 @@ struct Maintenance: AsyncParsableCommand {
         if let workers, !(0...64).contains(workers) {
             throw ValidationError("--workers \(workers) is out of range; accepted: 0 to 64")
         }
+        // What an unset variable leaves behind must not mean all stages.
+        for (option, names) in self.names where names.contains("") {
+            throw ValidationError("\(option) has an empty name; accepted: names of stages with commas between them")
+        }
     }
 
     private static func names(_ text: String) -> [String] {
-        text.replacing(" ", with: "").split(separator: ",").map(String.init)
+        text.replacing(" ", with: "").split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    }
+
+    /// The stages that each option names, however often it is given.
+    private var names: [(option: String, names: [String])] {
+        [("--only", self.only.flatMap(\.self)), ("--skip", self.skip.flatMap(\.self))]
     }
 
     func run() async throws {
@@ -69,17 +79,17 @@ struct Maintenance: AsyncParsableCommand {
     /// The stages that were asked for; an unknown one is a mistake in using the command.
     private func selection(_ procedure: Procedure) throws -> StageSelection {
         do {
-            for (option, names) in [("--only", self.only), ("--skip", self.skip)] {
+            for (option, names) in self.names {
                 for name in names { _ = try procedure.stage(named: name, option: option) }
             }
         } catch {
             complain("\(error)")
             throw ExitCode.validationFailure
         }
-        return StageSelection(only: self.only, skip: self.skip)
+        return StageSelection(only: self.only.flatMap(\.self), skip: self.skip.flatMap(\.self))
     }
 
-    /// Runs the procedure, after one that was left unfinished for long or with other stages.
+    /// Runs the procedure, after one that was left for long, or unfinished with other stages, or of whose end not all were told.
     private func run(
         _ executor: ProcedureExecutor,
         _ selection: StageSelection,
@@ -97,12 +107,16 @@ struct Maintenance: AsyncParsableCommand {
             case .owned(let record, let isNew):
                 let ended = try await self.execute(record, isNew: isNew, executor, session)
                 // One that was left for long has done some of its stages long ago.
-                if isNew || record.selection == selection && record.lapsedSeconds < Self.fresh { return ended }
+                let isFresh = isNew || record.lapsedSeconds < Self.fresh
+                if record.state == .inProgress, record.selection == selection, isFresh { return ended }
             case .alive(let record):
                 guard record.selection == selection else {
+                    let words = "\(record.selection.words), asked for \(selection.words)"
                     throw CommandError(
-                        "procedure run \(record.id) is under way with \(record.selection.words), asked for \(selection.words); "
-                            + "let it end first"
+                        record.isLapsed
+                            ? "procedure run \(record.id) was left unfinished with \(words); let producer serve, "
+                                + "or producer maintenance with what it has still to do, end it first"
+                            : "procedure run \(record.id) is under way with \(words); let it end first"
                     )
                 }
                 if !self.json {
@@ -128,7 +142,7 @@ struct Maintenance: AsyncParsableCommand {
         do {
             return try await workers.during { try await executor.execute(record, isNew: isNew) }
         } catch let stopped as StoppedBySignal {
-            let ended = try await executor.stop(record, reason: "\(stopped)")
+            let ended = try await self.stop(record, reason: "\(stopped)", executor)
             complain("\(stopped); runs under way go on as soon as a worker is there")
             return ended
         } catch is LeaseLost {
@@ -137,8 +151,25 @@ struct Maintenance: AsyncParsableCommand {
         } catch {
             // Nobody should wait for this one's lease to run out.
             let reason = error is ExitCode ? "its local workers ended by themselves" : "\(error)"
-            _ = try await executor.stop(record, reason: reason)
+            _ = try await self.stop(record, reason: reason, executor)
             throw error
+        }
+    }
+
+    /// Ends a run before its time, unless PostgreSQL is away for longer than others have to wait for it anyway.
+    private func stop(
+        _ record: ProcedureRecord,
+        reason: String,
+        _ executor: ProcedureExecutor
+    ) async throws -> ProcedureRecord {
+        do {
+            return try await withTimeLimit(executor.lease) { try await executor.stop(record, reason: reason) }
+        } catch is TimeLimitExceeded {
+            complain(
+                "\(reason); PostgreSQL does not answer, so procedure run \(record.id) stays unfinished: "
+                    + "the next producer maintenance, or a producer serve, goes on with it"
+            )
+            throw ExitCode.runFailed
         }
     }
 
@@ -149,10 +180,11 @@ struct Maintenance: AsyncParsableCommand {
         if self.json { return try Output.json([latest].compactMap { $0 }) }
         guard let latest else { return print("the procedure has never run") }
         Output.table(
-            [["STAGE", "KIND", "STATE", "ROWS", "STARTED", "FINISHED", "REASON"]]
+            [["STAGE", "KIND", "STATE", "DONE", "STARTED", "FINISHED", "REASON"]]
                 + latest.stages.map { stage in
                     [
-                        stage.name, stage.kind, stage.state.rawValue, Output.number(stage.rows), stage.startedAt ?? "",
+                        stage.name, stage.kind, stage.state.rawValue,
+                        MaintenanceView.figures(of: stage).joined(separator: ", "), stage.startedAt ?? "",
                         stage.finishedAt ?? "", stage.reason ?? "",
                     ]
                 }

@@ -22,12 +22,12 @@ struct PlanCommand: AsyncParsableCommand {
         var target: String
         var table: String
         var rule: String
-        var cutoff: String?
+        @OrNull var cutoff: String? = nil
         var strategy: String
         var reason: String
         var estimatedRows: Int
         /// With --count.
-        var countedRows: Int?
+        @OrNull var countedRows: Int? = nil
         var estimatedBatches: Int
         var predictedWALBytes: Int
         var referencingKeys: [String]
@@ -37,8 +37,8 @@ struct PlanCommand: AsyncParsableCommand {
         var cascade: [CascadeDocument]
         var warnings: [String]
         /// Of objects only.
-        var estimatedKeys: Int?
-        var estimatedBytes: Int?
+        @OrNull var estimatedKeys: Int? = nil
+        @OrNull var estimatedBytes: Int? = nil
         var sql: String
         var explain: [String]
 

@@ -137,7 +137,12 @@ struct RunLauncher: Sendable {
     /// Outages are waited through like everything else.
     ///
     /// - `deadline`: when to stop waiting for it, whatever becomes of the run.
-    func wait(for run: String, until deadline: ContinuousClock.Instant? = nil) async throws -> RunStatus {
+    /// - `whilePaused`: whether to wait also for whoever has paused it to let it go on.
+    func wait(
+        for run: String,
+        until deadline: ContinuousClock.Instant? = nil,
+        whilePaused: Bool = true
+    ) async throws -> RunStatus {
         let lease = self.session.services.configuration.leases.duration
         let configuration = try self.session.services.postgresConfiguration(as: "ebb producer")
         let pool = ConnectionPool(configuration)
@@ -147,6 +152,7 @@ struct RunLauncher: Sendable {
                 let status = try await self.session.status(of: run)
                 if !self.isQuiet { view.show(status) }
                 if status.state.isOver || status.isPausedByError { return status }
+                if status.state == .paused && !whilePaused { return status }
                 if let deadline, deadline <= .now { return status }
                 if try await self.session.queue.isEnding(run) {
                     // Nobody may be left to take over what vanished workers held.

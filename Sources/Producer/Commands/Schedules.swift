@@ -16,22 +16,22 @@ struct Schedules: AsyncParsableCommand {
     private struct Line: Encodable {
         var schedule: String
         var target: String
-        var cron: String?
-        var timeZone: String?
-        var jitterSeconds: Double?
-        var catchUpSeconds: Double?
-        var timeoutSeconds: Double?
+        @OrNull var cron: String? = nil
+        @OrNull var timeZone: String? = nil
+        @OrNull var jitterSeconds: Double? = nil
+        @OrNull var catchUpSeconds: Double? = nil
+        @OrNull var timeoutSeconds: Double? = nil
         var on: Bool
-        var reason: String?
-        var lastSlot: String?
-        var settledAt: String?
-        var outcome: String?
-        var run: String?
-        var runState: String?
-        var nextSlot: String?
-        var nextDue: String?
+        @OrNull var reason: String? = nil
+        @OrNull var lastSlot: String? = nil
+        @OrNull var settledAt: String? = nil
+        @OrNull var outcome: String? = nil
+        @OrNull var run: String? = nil
+        @OrNull var runState: String? = nil
+        @OrNull var nextSlot: String? = nil
+        @OrNull var nextDue: String? = nil
         /// When a `producer serve` with this definition last looked; nil for never.
-        var seenAt: String?
+        @OrNull var seenAt: String? = nil
 
         private enum CodingKeys: String, CodingKey {
             case schedule, target, cron, on, reason, outcome, run
@@ -81,7 +81,7 @@ struct Schedules: AsyncParsableCommand {
         }
         guard let timing = entry.timing else { return line }
         line.cron = timing.cron.text
-        line.timeZone = timing.zone.identifier
+        line.timeZone = timing.zone.name
         line.jitterSeconds = timing.jitter.timeInterval
         line.catchUpSeconds = timing.catchUp.timeInterval
         line.timeoutSeconds = timing.timeout?.timeInterval

@@ -11,8 +11,9 @@ struct Serve: AsyncParsableCommand {
         abstract: "Fires schedules and does steps of runs until it is stopped (SIGTERM).",
         discussion: """
             Start as many replicas as you like: a slot fires once, and a procedure whose replica has vanished is gone on with. \
-            Batches are executed by workers, which run beside it. A server that cannot be reached is waited for; a wrong \
-            setting, password or database ends it with exit code 2.
+            Batches are executed by workers, which run beside it. It does both whatever "roles" says: \
+            a role that is switched off, also by a product's own variable, is left out by producer start. A server that \
+            cannot be reached is waited for; a wrong setting, password or database ends it with exit code 2.
             """
     )
 

@@ -10,15 +10,18 @@ struct Targets: AsyncParsableCommand {
     @Flag(help: "Print one JSON document.")
     var json = false
 
+    /// How much of a rule the table shows; `plan` and JSON have it whole.
+    private static let longestRule = 100
+
     private struct Entry: Encodable {
         var name: String
         var table: String
         /// The group of schemas that it is in.
-        var `in`: String?
+        @OrNull var `in`: String?
         var rule: String
         var knobs: [String]
         var on: Bool
-        var reason: String?
+        @OrNull var reason: String? = nil
     }
 
     func run() async throws {
@@ -28,7 +31,12 @@ struct Targets: AsyncParsableCommand {
             if self.json { return try Output.json(entries) }
             Output.table(
                 [["TARGET", "TABLE", "ON", "RULE"]]
-                    + entries.map { [$0.name, $0.table, $0.on ? "on" : "off: \($0.reason ?? "")", $0.rule] }
+                    + entries.map {
+                        [
+                            $0.name, $0.table, $0.on ? "on" : "off: \($0.reason ?? "")",
+                            Output.line($0.rule, most: Self.longestRule),
+                        ]
+                    }
             )
         }
     }

@@ -47,7 +47,7 @@ struct IndexStage: Sendable {
             _ = try await connection.query("SET lock_timeout TO '\(Self.lockTimeout)'")
         }
         var detail = Detail()
-        for schema in try await self.services.schemas(of: group.scope, connection) {
+        for schema in try await self.schemas(of: group.place, connection) {
             for index in group.indexes {
                 let place = "\(schema).\(index.name)"
                 do {
@@ -70,13 +70,22 @@ struct IndexStage: Sendable {
         return end
     }
 
+    private func schemas(of place: IndexGroup.Place, _ connection: PostgresConnection) async throws -> [String] {
+        switch place {
+        case .schema(let name): [name]
+        case .group(let group): try await self.services.schemas(of: group, connection)
+        }
+    }
+
     private func create(
         _ index: WantedIndex,
         in schema: String,
         _ connection: PostgresConnection
     ) async throws -> Outcome {
         let facts = try await connection.query(Self.facts, [schema, index.table, index.name]).rows.first
-        guard facts?.bool(0) == true else { return .skipped("there is no table \(schema).\(index.table)") }
+        let table = "\(schema).\(index.table)"
+        guard let kind = facts?[0] else { return .skipped("there is no table \(table)") }
+        guard Self.tables.contains(kind) else { throw CommandError("\(table) is no table") }
         if let owner = facts?[1] {
             guard owner == index.table else { throw CommandError("an index of this name belongs to \(owner)") }
             guard facts?.bool(3) == index.isUnique else {
@@ -84,6 +93,15 @@ struct IndexStage: Sendable {
             }
             if facts?.bool(2) == true { return .present }
             if let pid = facts?[4] { return .skipped("process \(pid) is creating it") }
+        } else if facts?.bool(5) == true {
+            throw CommandError("something of this name that is no index is in the way")
+        }
+        guard kind != Self.partitioned else {
+            throw CommandError(
+                "\(table) is partitioned, where PostgreSQL creates no index without keeping others from writing; create it by hand"
+            )
+        }
+        if facts?[1] != nil {
             // What an interrupted creation has left behind costs every write and serves no query.
             _ = try await connection.query(
                 "DROP INDEX CONCURRENTLY IF EXISTS \(SQLText.quoted(schema, index.name))",
@@ -101,15 +119,19 @@ struct IndexStage: Sendable {
         return .created
     }
 
-    /// Whether the table is there; of an index of that name: its table, whether it is valid, whether it is unique, and who is
-    /// creating it just now.
+    private static let partitioned = "p"
+    /// What can have an index: tables, materialized views, partitioned tables.
+    private static let tables = ["r", "m", partitioned]
+
+    /// What the table is, if it is there; of an index of that name: its table, whether it is valid, whether it is unique, and who
+    /// is creating it just now; whether something has its name, index or not.
     private static let facts = """
-        SELECT t.oid IS NOT NULL, o.relname, x.indisvalid AND x.indisready, x.indisunique,
-               (SELECT min(pid) FROM pg_stat_progress_create_index WHERE index_relid = i.oid)
+        SELECT t.relkind, o.relname, x.indisvalid AND x.indisready, x.indisunique,
+               (SELECT min(pid) FROM pg_stat_progress_create_index WHERE index_relid = i.oid), i.oid IS NOT NULL
         FROM (SELECT $1::text AS schema_name, $2::text AS table_name, $3::text AS index_name) AS wanted
         LEFT JOIN pg_namespace AS n ON n.nspname = wanted.schema_name
-        LEFT JOIN pg_class AS t ON t.relnamespace = n.oid AND t.relname = wanted.table_name AND t.relkind IN ('r', 'm')
-        LEFT JOIN pg_class AS i ON i.relnamespace = n.oid AND i.relname = wanted.index_name AND i.relkind IN ('i', 'I')
+        LEFT JOIN pg_class AS t ON t.relnamespace = n.oid AND t.relname = wanted.table_name
+        LEFT JOIN pg_class AS i ON i.relnamespace = n.oid AND i.relname = wanted.index_name
         LEFT JOIN pg_index AS x ON x.indexrelid = i.oid
         LEFT JOIN pg_class AS o ON o.oid = x.indrelid
         """

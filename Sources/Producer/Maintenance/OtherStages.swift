@@ -5,12 +5,12 @@ extension Services {
     /// Sweeps sessions once.
     func sweepStage(_ queue: Queue) async throws -> Ledger.StageEnd {
         guard let sweep = try self.sessionSweep(queue) else {
-            return Ledger.StageEnd(.off, reason: "EBB_SESSIONS is not set")
+            return Ledger.StageEnd(.off, reason: try self.whyNoSweep())
         }
         let report = try await sweep.run()
         let detail = try JSONValue(report)
         switch report.outcome {
-        case .finished: return Ledger.StageEnd(.finished, rows: report.deleted, detail: detail)
+        case .finished: return Ledger.StageEnd(.finished, detail: detail)
         case .stopped: throw CancellationError()
         case .elsewhere: return Ledger.StageEnd(.skipped, reason: "another sweeper is at work", detail: detail)
         }

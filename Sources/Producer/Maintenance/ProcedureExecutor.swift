@@ -16,6 +16,9 @@ struct ProcedureExecutor: Sendable {
     /// The token that its writes are fenced by.
     let owner = "procedure-\(String(UInt64.random(in: .min ... .max), radix: 36))"
 
+    /// How long somebody may have locked a target's table before its run counts as failed.
+    var lockPatience = Duration.seconds(60)
+
     /// How long to leave a server alone that cannot be reached.
     private static let pause = Duration.milliseconds(500)
 
@@ -24,14 +27,16 @@ struct ProcedureExecutor: Sendable {
     /// Executes the stages that are not over, and keeps the run meanwhile; takes it back after an outage, unless somebody else
     /// was faster.
     ///
+    /// Of one that is over already, and of whose end not everybody was told, only that is left to do.
+    ///
     /// - Returns: the run, which is over.
     /// - Throws: `LeaseLost` when another process goes on with it; `CancellationError`.
     func execute(_ record: ProcedureRecord, isNew: Bool) async throws -> ProcedureRecord {
         var (record, isNew) = (record, isNew)
-        while true {
+        while record.state == .inProgress {
             do {
                 await self.tell(.began(record, isNew: isNew))
-                let current = record
+                let (current, begins) = (record, isNew)
                 try await withHeartbeat(lease: self.lease) {
                     try await self.pool.withConnection(checked: true) {
                         try await self.services.ledger.beatProcedure(
@@ -42,17 +47,17 @@ struct ProcedureExecutor: Sendable {
                         )
                     }
                 } _: {
-                    try await self.stages(of: current)
+                    try await self.stages(of: current, begins: begins)
                 }
                 return try await self.ended(current.id)
             } catch is LeaseLost {
                 let id = record.id
                 let taken = try await self.patiently { try await self.retake(id, $0) }
                 guard let taken else { throw LeaseLost() }
-                if taken.state != .inProgress { return taken }
                 (record, isNew) = (taken, false)
             }
         }
+        return try await self.conclude(record)
     }
 
     /// Ends a run that this process has been told to stop.
@@ -66,7 +71,18 @@ struct ProcedureExecutor: Sendable {
     private func ended(_ id: String) async throws -> ProcedureRecord {
         let record = try await self.patiently { try await self.services.ledger.procedure(id, $0) }
         guard let record else { throw CommandError("procedure run \(id) is not in the ledger any more") }
-        await self.tell(.ended(record))
+        return try await self.conclude(record)
+    }
+
+    /// Tells everybody of an end; those who could not be reached are told by whoever takes the run over when its lease is lapsed.
+    private func conclude(_ record: ProcedureRecord) async throws -> ProcedureRecord {
+        var isTold = true
+        for observer in self.observers { isTold = await observer.end(record) && isTold }
+        if isTold, !record.isTold {
+            try await self.patiently {
+                try await self.services.ledger.toldProcedure(record.id, owner: self.owner, $0)
+            }
+        }
         return record
     }
 
@@ -83,27 +99,27 @@ struct ProcedureExecutor: Sendable {
 
     // MARK: Stages
 
-    private func stages(of record: ProcedureRecord) async throws {
+    private func stages(of record: ProcedureRecord, begins: Bool) async throws {
         var failed: [String] = []
+        var stop: String?
         for stage in record.stages {
+            // Runs have left their tables to the vacuum, which is due after a stop as well.
+            guard stop == nil || stage.vacuumsTouched else { continue }
             let definition = self.procedure.stages.first { $0.name == stage.name }
             var state = stage.state
             var reason = stage.reason
             if !state.isOver {
                 let ended = try await self.execute(stage, definition, of: record)
                 (state, reason) = (ended.state, ended.reason)
+            } else if begins, state == .off {
+                await self.tell(.stageEnded(record, stage))
             }
             guard state == .failed else { continue }
             failed.append(stage.name)
-            if definition?.onFailure == .stop {
-                return try await self.finish(record, error: "stage \(stage.name) failed: \(reason ?? "")")
-            }
+            if definition?.onFailure == .stop, stop == nil { stop = "stage \(stage.name) failed: \(reason ?? "")" }
         }
-        try await self.finish(
-            record,
-            error: failed.isEmpty
-                ? nil : "\(failed.count == 1 ? "stage" : "stages") \(failed.joined(separator: ", ")) failed"
-        )
+        let failures = "\(failed.count == 1 ? "stage" : "stages") \(failed.joined(separator: ", ")) failed"
+        try await self.finish(record, error: failed.isEmpty ? nil : stop ?? failures)
     }
 
     private func finish(_ record: ProcedureRecord, error: String?) async throws {
@@ -136,7 +152,7 @@ struct ProcedureExecutor: Sendable {
         var limits: [StageLimit] = []
         if let window = definition.window {
             guard let close = window.closes(after: now, in: self.procedure.zone) else {
-                let reason = "outside its window \(window) (\(self.procedure.zone.identifier))"
+                let reason = "outside its window \(window) (\(self.procedure.zone.name))"
                 return try await self.end(stage, of: record, Ledger.StageEnd(.skipped, reason: reason))
             }
             let left = min(close.timeIntervalSince(now), 10 * 86_400)
@@ -148,10 +164,8 @@ struct ProcedureExecutor: Sendable {
             try await self.services.ledger.beginStage(stage, of: record.id, owner: self.owner, $0)
         }
         if let timeout = definition.timeout {
-            // Counted from its first beginning, whoever began it.
-            let age = try await self.patiently { try await self.services.ledger.age(of: stage, of: record.id, $0) }
-            let left = timeout - (age ?? .zero)
-            limits.append(StageLimit(instant: .now + left, reason: "timed out", isTimeout: true))
+            // Of each owner's own: an outage between two of them is not the stage's fault.
+            limits.append(StageLimit(instant: .now + timeout, reason: StageLimit.timedOut, isTimeout: true))
         }
         let limit = limits.min { $0.instant < $1.instant }
         var running = stage
@@ -166,8 +180,14 @@ struct ProcedureExecutor: Sendable {
         of record: ProcedureRecord,
         _ end: Ledger.StageEnd
     ) async throws -> StageRecord {
-        try await self.patiently {
-            try await self.services.ledger.endStage(stage, of: record.id, owner: self.owner, end, $0)
+        @Sendable func note(_ end: Ledger.StageEnd) async throws {
+            try await self.patiently {
+                try await self.services.ledger.endStage(stage, of: record.id, owner: self.owner, end, $0)
+            }
+        }
+        do { try await note(end) } catch  where Self.isRefusal(error) {
+            // Doing the stage again would end in the same.
+            try await note(Ledger.StageEnd(.failed, reason: "its end could not be noted: \(error)", rows: end.rows))
         }
         let current = try await self.patiently { try await self.services.ledger.procedure(record.id, $0) }
         guard let current, let ended = current.stages.first(where: { $0.position == stage.position }) else {
@@ -175,6 +195,11 @@ struct ProcedureExecutor: Sendable {
         }
         await self.tell(.stageEnded(current, ended))
         return ended
+    }
+
+    /// Whether the ledger does not take what it was given.
+    private static func isRefusal(_ error: any Error) -> Bool {
+        ![.stopped, .serverAway].contains(Fault(error)) && !(error is LeaseLost)
     }
 
     /// Does what the stage is for, again and again while a server is away.
@@ -192,7 +217,7 @@ struct ProcedureExecutor: Sendable {
             } catch let error as LeaseLost {
                 throw error
             } catch is TimeLimitExceeded {
-                return Ledger.StageEnd(.failed, reason: limit?.reason ?? "timed out")
+                return Ledger.StageEnd(.failed, reason: limit?.reason ?? StageLimit.timedOut)
             } catch  where [.serverAway, .queueAway].contains(Fault(error)) {
                 if let limit, limit.left == .zero { return Ledger.StageEnd(.failed, reason: limit.reason) }
                 self.services.logger.log(.notice, "waiting", [.stage: "\(stage.name)", .error: "\(error)"])
@@ -240,13 +265,16 @@ struct ProcedureExecutor: Sendable {
     }
 
     /// Asks the ledger, again and again while it is away; whoever does so while it lasts is stopped by a missing heartbeat.
+    ///
+    /// - `isWorthIt`: after which failures it is asked again.
     func patiently<Value: Sendable>(
+        while isWorthIt: @Sendable (Fault) -> Bool = { [.serverAway, .conflict, .locked].contains($0) },
         _ body: @escaping @Sendable (PostgresConnection) async throws -> Value
     ) async throws -> Value {
         while true {
             do {
                 return try await self.pool.withConnection(checked: true, body)
-            } catch  where [.serverAway, .conflict, .locked].contains(Fault(error)) {
+            } catch  where isWorthIt(Fault(error)) {
                 self.services.logger.log(.notice, "waiting", [.error: "\(error)"])
                 try await Task.sleep(for: Self.pause)
             }

@@ -70,13 +70,15 @@ struct ProcedureLog: ProcedureObserver {
         case .began(let record, let isNew):
             self.logger.log(.info, isNew ? "procedure begins" : "procedure goes on", [.procedure: "\(record.id)"])
         case .stageBegan, .progress: return
+        case .waits(let stage):
+            self.logger.log(.warning, "no worker is alive; the procedure waits for one", [.stage: "\(stage.name)"])
         case .stageEnded(let record, let stage):
             self.logger.log(
                 stage.state == .failed ? .error : .info,
                 "stage over",
                 [
-                    .procedure: "\(record.id)", .stage: "\(stage.name)", .state: "\(stage.state.rawValue)",
-                    .rows: "\(stage.rows)", .outcome: "\(stage.reason ?? "")",
+                    .procedure: "\(record.id)", .stage: "\(stage.name)", .stageState: "\(stage.state.rawValue)",
+                    .stageRows: "\(stage.rows)", .stageReason: "\(stage.reason ?? "")",
                 ]
             )
         case .ended(let record):
@@ -84,8 +86,8 @@ struct ProcedureLog: ProcedureObserver {
                 record.state == .failed ? .error : .info,
                 "procedure over",
                 [
-                    .procedure: "\(record.id)", .state: "\(record.state.rawValue)", .rows: "\(record.rows)",
-                    .outcome: "\(record.error ?? "")",
+                    .procedure: "\(record.id)", .procedureState: "\(record.state.rawValue)",
+                    .procedureRows: "\(record.rows)", .error: "\(record.error ?? "")",
                 ]
             )
         }

@@ -9,6 +9,8 @@ actor ProcedureTeller: ProcedureObserver {
     /// When progress was last told.
     private var told = ContinuousClock.now
     private var record: ProcedureRecord?
+    /// The run whose end the event log has.
+    private var ended: String?
 
     /// The topic of announcements.
     private static let topic = "maintenance"
@@ -26,7 +28,7 @@ actor ProcedureTeller: ProcedureObserver {
         switch news {
         case .began(let record, let isNew):
             self.record = record
-            await self.tell(record, isNew ? "begins" : "goes on, its process had vanished")
+            await self.tell(record, isNew ? "begins" : "goes on, its process is gone")
         case .stageBegan(let record, let stage):
             self.record = record
             await self.tell(stage, of: record)
@@ -34,49 +36,64 @@ actor ProcedureTeller: ProcedureObserver {
         case .progress(let stage, let rows, let estimated):
             guard let record, self.told.duration(to: .now) >= Self.pause else { return }
             let share = estimated > 0 ? min(0.99, Double(rows) / Double(estimated)) : 0
-            await self.tell(record, "\(stage.name), \(rows) rows deleted so far", share: share)
+            await self.tell(record, "\(stage.name), \(Output.count(rows, "row")) deleted so far", share: share)
+        case .waits(let stage):
+            if let record { await self.tell(record, MaintenanceView.waitingLine(of: stage)) }
         case .stageEnded(let record, let stage):
             self.record = record
             await self.tell(stage, of: record)
-        case .ended(let record): await self.tell(record, MaintenanceView.summary(of: record))
+        case .ended(let record): _ = await self.end(record)
         }
     }
 
+    func end(_ record: ProcedureRecord) async -> Bool {
+        if record.isTold { return true }
+        return await self.tell(record, MaintenanceView.summary(of: record))
+    }
+
     /// - `share`: how much of the stage at work is done, 0 to 1.
-    private func tell(_ record: ProcedureRecord, _ description: String, share: Double = 0) async {
+    /// - Returns: false when somebody could not be reached.
+    @discardableResult
+    private func tell(_ record: ProcedureRecord, _ description: String, share: Double = 0) async -> Bool {
         self.told = .now
         let over = Double(record.stages.count { $0.state.isOver })
         let progress = record.state == .inProgress ? 100 * (over + share) / Double(max(1, record.stages.count)) : 100
         let counts = [
-            "rows": record.rows, "stages": record.stages.count, "over": Int(over),
+            "rows": record.rows, "sessions": record.sessions, "stages": record.stages.count, "over": Int(over),
             "failed": record.stages.count { $0.state == .failed },
         ]
-        await self.events.tell(
-            EbbEvent(
-                .maintenance,
-                subject: record.id,
-                status: record.state.rawValue,
-                description: description,
-                progress: progress,
-                counts: counts,
-                error: record.error
-            ),
-            self.logger
-        )
-        guard let announcer else { return }
+        // An end is told to each once, however often the other could not be reached.
+        var isLogged = self.ended == record.id
+        if !isLogged {
+            isLogged = await self.events.tell(
+                EbbEvent(
+                    .maintenance,
+                    subject: record.id,
+                    status: record.state.rawValue,
+                    description: description,
+                    progress: progress,
+                    counts: counts,
+                    error: record.error
+                ),
+                self.logger
+            )
+            if isLogged, record.state != .inProgress { self.ended = record.id }
+        }
+        guard let announcer else { return isLogged }
         let status: Announcer.Status =
             switch record.state {
             case .inProgress: .inProgress
             case .finished: .finished
             case .failed: .failed
             }
-        await announcer.update(
+        let telling = await announcer.update(
             record.announcement,
             status: status,
             description: description,
             progress: progress,
             summary: self.summary(of: record)
         )
+        return isLogged && telling != .unreached
     }
 
     private func tell(_ stage: StageRecord, of record: ProcedureRecord) async {
@@ -88,7 +105,7 @@ actor ProcedureTeller: ProcedureObserver {
                 status: stage.state.rawValue,
                 description: MaintenanceView.line(of: stage),
                 progress: stage.state.isOver ? 100 : 0,
-                counts: ["rows": stage.rows],
+                counts: ["rows": stage.rows, "sessions": stage.sessions],
                 error: stage.state == .failed ? stage.reason : nil
             ),
             self.logger

@@ -20,8 +20,8 @@ struct TargetStage: Sendable {
 
     /// A run that did not end well, or could not be started.
     private struct Failure: Encodable {
-        var schema: String?
-        var run: String?
+        @OrNull var schema: String?
+        @OrNull var run: String?
         var error: String
     }
 
@@ -42,18 +42,15 @@ struct TargetStage: Sendable {
         case .off(let reason): return Ledger.StageEnd(.off, reason: reason)
         case .on(let values): knobs = values
         }
-        let entries = try await self.executor.patiently { try await self.services.places(of: entry, $0) }
+        let entries = try await self.inTime {
+            try await self.executor.patiently { try await self.services.places(of: entry, $0) }
+        }
         let runs = StartedRuns()
         let failures = try await withThrowingTaskGroup(of: [Failure].self) { group in
             group.addTask {
                 try await self.clean(entries, knobs) { runs.append($0) }
             }
-            group.addTask {
-                while true {
-                    try await Task.sleep(for: Self.pause)
-                    await self.tellProgress(runs.all)
-                }
-            }
+            group.addTask { try await self.watch(runs) }
             defer { group.cancelAll() }
             return try await group.next() ?? []
         }
@@ -112,39 +109,43 @@ struct TargetStage: Sendable {
     ) async throws -> Failure? {
         var failure = Failure(schema: entry.schemaOfGroup, run: nil, error: "")
         do {
-            if let limit, limit.left == .zero {
-                failure.error = limit.reason
-                return failure
-            }
-            let record = try await self.start(entry, knobs)
-            failure.run = record.run
-            started(record.run)
-            guard let error = try await self.wait(for: record.run) else { return nil }
+            var error: String?
+            var isNew = true
+            repeat {
+                let record: RunRecord
+                (record, isNew) = try await self.inTime { try await self.start(entry, knobs) }
+                failure.run = record.run
+                started(record.run)
+                error = try await self.wait(for: record)
+                // One that was there already ends by a timeout of its own, maybe from before an outage: another has its time.
+            } while !isNew && error == StageLimit.timedOut && self.limit?.left != .zero
+            guard let error else { return nil }
             failure.error = error
         } catch let error as CancellationError {
             throw error
+        } catch is TimeLimitExceeded {
+            failure.error = self.reason
+        } catch  where Fault(error) == .locked {
+            failure.error =
+                "somebody has locked its table for longer than \(DurationText.format(self.executor.lockPatience)): \(error)"
         } catch {
             failure.error = "\(error)"
         }
         return failure
     }
 
-    private func start(_ entry: CatalogEntry, _ knobs: KnobValues) async throws -> RunRecord {
-        while true {
-            do {
-                return try await self.executor.patiently { connection in
-                    try await self.launcher(connection).start(
-                        entry,
-                        knobs: knobs,
-                        priority: .default,
-                        batchRows: self.services.configuration.batches.rows,
-                        timeout: self.runTimeout
-                    ).run
-                }
-            } catch  where Fault(error) == .queueAway {
-                if let limit, limit.left == .zero { throw error }
-                try await Task.sleep(for: Self.pause)
-            }
+    private func start(_ entry: CatalogEntry, _ knobs: KnobValues) async throws -> (run: RunRecord, isNew: Bool) {
+        let patience = ContinuousClock.now + self.executor.lockPatience
+        return try await self.executor.patiently {
+            $0 == .locked ? .now < patience : Self.outages.contains($0)
+        } _: { connection in
+            try await self.launcher(connection).start(
+                entry,
+                knobs: knobs,
+                priority: .default,
+                batchRows: self.services.configuration.batches.rows,
+                timeout: self.runTimeout
+            )
         }
     }
 
@@ -155,19 +156,62 @@ struct TargetStage: Sendable {
         return max(.milliseconds(1), limit.left) + (limit.isTimeout ? .zero : self.executor.lease * 2)
     }
 
-    /// Waits until a run is over, or its time; nil when it ended well.
-    private func wait(for run: String) async throws -> String? {
-        let (queue, lease) = (self.executor.queue, self.executor.lease)
-        let launcher = try await self.executor.patiently { self.launcher($0) }
-        let status = try await launcher.wait(for: run, until: self.limit?.instant)
-        if status.isPausedByError { return "paused by an error: \(status.error ?? "")" }
-        if status.state.isOver { return status.state == .finished ? nil : status.error ?? status.state.rawValue }
-        let reason = self.limit?.reason ?? "timed out"
-        try await queue.end(run, as: .failed, error: reason)
-        return try await self.executor.patiently { connection in
-            let ended = try await self.launcher(connection).waitForEnd(of: run, within: lease * 3)
-            return ended?.state == .finished ? nil : reason
+    /// Waits until a run is over, or somebody has paused it, or its time is up; nil when it ended well.
+    private func wait(for record: RunRecord) async throws -> String? {
+        do {
+            return try await self.inTime {
+                let launcher = try await self.executor.patiently { self.launcher($0) }
+                for child in record.after {
+                    // One that Redis does not know counts as over, here as in the queue.
+                    do {
+                        let status = try await launcher.wait(for: child, whilePaused: false)
+                        if status.state == .paused { return Self.words(paused: status) }
+                    } catch is CommandError {}
+                }
+                let status = try await launcher.wait(for: record.run, whilePaused: false)
+                if status.state == .paused { return Self.words(paused: status) }
+                return status.state == .finished ? nil : status.error ?? status.state.rawValue
+            }
+        } catch is TimeLimitExceeded {
+            return try await self.end(record.run)
         }
+    }
+
+    private static func words(paused status: RunStatus) -> String {
+        if let error = status.error { return "paused by an error: \(error)" }
+        return "run \(status.run) of \(status.target) is paused; producer resume lets it go on"
+    }
+
+    /// Ends a run whose time is up; nil when it ended well at the last moment.
+    private func end(_ run: String) async throws -> String? {
+        let deadline = ContinuousClock.now + self.executor.lease * 3
+        do {
+            return try await self.executor.patiently {
+                .now < deadline && ($0 == .locked || Self.outages.contains($0))
+            } _: { connection in
+                try await self.executor.queue.end(run, as: .failed, error: self.reason)
+                let left = ContinuousClock.now.duration(to: deadline)
+                let ended = try await self.launcher(connection).waitForEnd(of: run, within: left)
+                return ended?.state == .finished ? nil : self.reason
+            }
+        } catch  where Self.outages.contains(Fault(error)) {
+            return "\(self.reason), and could not be ended: \(error)"
+        }
+    }
+
+    /// What is over by itself before long.
+    private static let outages: Set<Fault> = [.serverAway, .queueAway, .conflict]
+
+    /// Why the stage is over when its time is up.
+    private var reason: String { self.limit?.reason ?? StageLimit.timedOut }
+
+    /// Lets go of what is not done when the stage's time is up, whatever it waits for.
+    ///
+    /// - Throws: `TimeLimitExceeded`, or what `body` throws.
+    private func inTime<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
+        guard let limit else { return try await body() }
+        if limit.left == .zero { throw TimeLimitExceeded(limit: .zero) }
+        return try await withTimeLimit(limit.left, body)
     }
 
     private func launcher(_ connection: PostgresConnection) -> RunLauncher {
@@ -178,6 +222,33 @@ struct TargetStage: Sendable {
             contexts: self.contexts
         )
         return RunLauncher(session: session, isQuiet: true)
+    }
+
+    /// Tells progress, and once that there is none because no worker has been alive for a lease.
+    private func watch(_ runs: StartedRuns) async throws -> Never {
+        let lease = self.executor.lease
+        var alive = ContinuousClock.now
+        var isTold = false
+        while true {
+            try await Task.sleep(for: Self.pause)
+            await self.tellProgress(runs.all)
+            if isTold || runs.all.isEmpty { continue }
+            if try await self.hasWorkers() {
+                alive = .now
+            } else if alive.duration(to: .now) >= lease {
+                isTold = true
+                await self.executor.tell(.waits(self.stage))
+            }
+        }
+    }
+
+    /// Whether a worker is alive; while Redis is away, nobody can tell.
+    private func hasWorkers() async throws -> Bool {
+        do { return try await self.executor.queue.workersAlive(within: self.executor.lease) > 0 } catch
+            where Fault(error) == .queueAway
+        {
+            return true
+        }
     }
 
     private func tellProgress(_ runs: [String]) async {

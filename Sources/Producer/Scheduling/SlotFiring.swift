@@ -21,7 +21,7 @@ struct SlotFiring: Sendable {
 
     /// Settles a slot, unless somebody else does.
     ///
-    /// - Throws: what will be over soon: an outage, a lock. The slot stays open then, as long as catch-up allows. Whatever
+    /// - Throws: what will be over soon: an outage, a lock, a procedure of other stages. The slot stays open then, as long as catch-up allows. Whatever
     ///   else stands in the way is the slot's outcome.
     func settle(_ work: Work) async throws {
         switch (work.due, work.entry.knobs) {
@@ -123,7 +123,7 @@ struct SlotFiring: Sendable {
     private static func isLasting(_ error: any Error) -> Bool {
         switch Fault(error) {
         case .stopped, .serverAway, .queueAway, .storageAway, .conflict, .locked: false
-        default: !(error is TimeLimitExceeded)
+        default: !(error is TimeLimitExceeded || error is Ledger.SlotHeld)
         }
     }
 

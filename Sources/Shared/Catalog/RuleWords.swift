@@ -10,7 +10,12 @@ extension Target {
             expired.append("older than \(age) by \(maxAge.column)")
         }
         if let expiresAt = rule.expiresAt { expired.append("past their \(expiresAt)") }
-        if let condition = rule.where { expired.append("where \(condition)") }
+        if let condition = rule.where {
+            // A block of YAML ends with a line break.
+            let end =
+                condition.lastIndex { !$0.isWhitespace }.map { condition.index(after: $0) } ?? condition.startIndex
+            expired.append("where \(condition[..<end])")
+        }
         let words = expired.joined(separator: " and ")
         let referring =
             self.protect

@@ -5,7 +5,7 @@ enum SchemaGroupParser {
 
     private static let acceptedLike = "what the schemas' names look like, such as \"project_*\""
     private static let acceptedQuery = "SQL that returns names of schemas, as one column"
-    static let acceptedFlag = "true or false, or ${NAME} or ${NAME:-value} for a variable"
+    static let acceptedFlag = "\(FlagText.accepted), or ${NAME} or ${NAME:-value} for a variable"
 
     static func groups(of file: ConfigurationFile) throws(ConfigurationError) -> [SchemaGroup] {
         var groups: [SchemaGroup] = []
@@ -46,7 +46,7 @@ enum SchemaGroupParser {
     /// A switch of which the value may be a variable's.
     static func flag(_ node: ConfigurationNode) throws(ConfigurationError) -> Knob {
         try node.parse(accepted: Self.acceptedFlag) { (text) throws(RejectedValue) in
-            try KnobText.knob(text) { (literal) throws(RejectedValue) in _ = try StoreDefinition.flag(literal) }
+            try KnobText.knob(text) { (literal) throws(RejectedValue) in _ = try FlagText.parse(literal) }
         }
     }
 

@@ -74,20 +74,9 @@ extension SettingKind where Value == Int? {
 }
 
 extension SettingKind where Value == Bool {
-    /// `on` or `off`; YAML's other common spellings are understood too.
+    /// A switch, in all spellings.
     static var onOff: SettingKind {
-        let accepted = "on or off (also true, false, yes, no)"
-        return SettingKind(
-            accepted: accepted,
-            parse: { (text) throws(RejectedValue) in
-                switch text.lowercased() {
-                case "on", "true", "yes": return true
-                case "off", "false", "no": return false
-                default: throw RejectedValue(text, "is neither on nor off", accepted: accepted)
-                }
-            },
-            format: { $0 ? "on" : "off" }
-        )
+        SettingKind(accepted: FlagText.accepted, parse: FlagText.parse, format: { $0 ? "on" : "off" })
     }
 }
 

@@ -92,7 +92,7 @@ struct VariableLookup {
     }
 }
 
-/// Reads switches that come from other products' variables, in all their spellings.
+/// Reads switches, Ebb's own and those that come from other products' variables, in all their spellings.
 enum FlagText {
     static let accepted = "true or false (also 1, 0, yes, no, on, off, t, f, y, n)"
 

@@ -16,6 +16,15 @@ package actor Announcer {
         case failed
     }
 
+    /// What came of telling.
+    package enum Telling: Sendable {
+        case told
+        /// Nor would it be told another time: the table cannot be used or refuses the values, or the row has another end.
+        case refused
+        /// It may be told another time.
+        case unreached
+    }
+
     private let announcement: Announcement
     private let channel: String?
     /// Its own connection: a statement that takes too long ends the session.
@@ -41,9 +50,8 @@ package actor Announcer {
     /// Makes the row, in progress.
     ///
     /// - `id`: of ``newID()``, which the caller has stored.
-    /// - Returns: whether the other system has been told.
     @discardableResult
-    package func begin(_ id: String, description: String, summary: String = "{}") async -> Bool {
+    package func begin(_ id: String, description: String, summary: String = "{}") async -> Telling {
         await self.tell(
             [self.announcement.insert, self.announcement.update],
             Self.values(id, .inProgress, description, 0, summary)
@@ -54,8 +62,7 @@ package actor Announcer {
     ///
     /// - `progress`: 0 to 100.
     /// - `summary`: JSON.
-    /// - Returns: whether the other system has been told; not when the task is cancelled, so what must be told then has to
-    ///   be told by another task.
+    /// - Returns: `unreached` when the task is cancelled, so what must be told then has to be told by another task.
     @discardableResult
     package func update(
         _ id: String,
@@ -63,7 +70,7 @@ package actor Announcer {
         description: String,
         progress: Double,
         summary: String = "{}"
-    ) async -> Bool {
+    ) async -> Telling {
         await self.tell(
             [self.announcement.update, self.announcement.insert],
             Self.values(id, status, description, progress, summary)
@@ -74,7 +81,7 @@ package actor Announcer {
     ///
     /// - Returns: as ``update(_:status:description:progress:summary:)``.
     @discardableResult
-    package func finish(_ id: String, failed: Bool, description: String, summary: String) async -> Bool {
+    package func finish(_ id: String, failed: Bool, description: String, summary: String) async -> Telling {
         await self.update(
             id,
             status: failed ? .failed : .finished,
@@ -100,29 +107,32 @@ package actor Announcer {
     /// Runs the statements up to the first that finds a row, and publishes what it returns.
     ///
     /// An end is told again and again for a while: nothing would come after it to say so.
-    private func tell(_ statements: [Announcement.BoundText], _ values: [Announcement.Value: String]) async -> Bool {
+    private func tell(_ statements: [Announcement.BoundText], _ values: [Announcement.Value: String]) async -> Telling {
         var values = values
         values[.topic] = self.announcement.topic
         let isEnd = values[.status] != Status.inProgress.rawValue
         var pauses = isEnd ? Self.pauses[...] : []
         while !self.isOff {
             do {
-                guard let messages = try await self.write(statements, values) else { return false }
+                guard let messages = try await self.write(statements, values) else { return .refused }
                 await self.publish(messages)
-                return true
+                return .told
             } catch let error as PostgresError where Fault(error) == .run {
                 self.isOff = true
                 self.warn("nobody is told of what happens: the other system's table cannot be used", error)
             } catch let error as PostgresError where Fault(error) != .row {
                 self.warn("another system could not be told", error)
-                guard let pause = pauses.popFirst() else { return false }
-                do { try await Task.sleep(for: pause) } catch { return false }
+                guard let pause = pauses.popFirst() else { return .unreached }
+                do { try await Task.sleep(for: pause) } catch { return .unreached }
+            } catch let error as PostgresError {
+                self.warn("another system could not be told", error)
+                return .refused
             } catch {
                 self.warn("another system could not be told", error)
-                return false
+                return .unreached
             }
         }
-        return false
+        return .refused
     }
 
     /// As long as a server may take to start again.

@@ -5,7 +5,7 @@ package struct EbbEvent: Sendable, Hashable {
     /// Given by the event log, and greater for what came later; empty before that.
     package var id = ""
     package var topic: String
-    /// The run or procedure.
+    /// The run, the procedure, or the layout of sessions.
     package var subject: String
     /// Empty for what is not about a target, and likewise `schema`.
     package var target: String
@@ -54,7 +54,7 @@ package struct EbbEvent: Sendable, Hashable {
         case maintenance
         /// A stage of a procedure begins or ends.
         case stage
-        /// Sessions were swept.
+        /// Sessions were swept, and some deleted.
         case sweep
     }
 

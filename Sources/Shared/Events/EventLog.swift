@@ -29,9 +29,16 @@ package struct EventLog: Sendable {
     }
 
     /// Appends an event if that can be done now; what it tells of goes on in any case.
-    package func tell(_ event: EbbEvent, _ logger: Logger) async {
-        do { try await self.append(event) } catch {
+    ///
+    /// - Returns: false when Redis is away, so that the same can be told later.
+    @discardableResult
+    package func tell(_ event: EbbEvent, _ logger: Logger) async -> Bool {
+        do {
+            try await self.append(event)
+            return true
+        } catch {
             logger.log(.warning, "an event is lost", [.event: "\(event.topic)", .error: "\(error)"])
+            return Fault(error) != .queueAway
         }
     }
 

@@ -3,9 +3,9 @@ package struct HookResult: Sendable, Hashable, Encodable {
     package var hook: String
     package var outcome: Outcome
     /// Why it failed, was skipped or is off.
-    package var reason: String?
+    @OrNull package var reason: String? = nil
     /// The HTTP code, or the exit code of the program.
-    package var code: Int?
+    @OrNull package var code: Int? = nil
     package var milliseconds = 0
     /// Of the answer or the output, as far as it was read.
     package var bytes = 0

@@ -43,7 +43,7 @@ package struct HookRunner: Sendable {
         self.logger.log(
             result.outcome == .failed ? .warning : .info,
             "hook",
-            [.hook: "\(hook.name)", .outcome: "\(result.outcome.rawValue)", .error: "\(result.reason ?? "")"]
+            [.hook: "\(hook.name)", .hookOutcome: "\(result.outcome.rawValue)", .error: "\(result.reason ?? "")"]
         )
         return result
     }

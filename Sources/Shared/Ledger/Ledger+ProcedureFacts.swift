@@ -54,22 +54,6 @@ extension Ledger {
         return record
     }
 
-    /// How long ago a stage began, by the database's clock; nil when it has not.
-    package func age(
-        of stage: StageRecord,
-        of id: String,
-        _ connection: PostgresConnection
-    ) async throws -> Duration? {
-        try await connection.query(
-            """
-            SELECT (extract(epoch FROM clock_timestamp() - started_at) * 1000000)::bigint
-            FROM \(self.table("procedure_stage")) WHERE id = $1 AND position = $2::integer
-            """,
-            [id, String(stage.position)],
-            deadline: Self.patience
-        ).rows.first?.int(0).map { .microseconds($0) }
-    }
-
     /// In SQL, whether the run `r` belongs to the stage `s`: a run of its target, or one that drains children for it, that was
     /// under way or was created while the stage was at work.
     ///
@@ -143,17 +127,28 @@ extension Ledger {
         package var xid: Int
     }
 
-    /// The tables that the stages of a procedure have deleted rows from so far: those of their runs, and what foreign keys of these
-    /// have deleted or changed.
+    /// The tables that the stages of a procedure have deleted rows from so far.
+    ///
+    /// Those of their runs, and what foreign keys of these have deleted or changed; a partition is not named beside its table. Runs
+    /// have left their tables to the vacuum at the end. If it did not come to that, because of its window, say, or a process
+    /// that was told to stop, the tables are the next procedure's.
     package func touchedTables(of id: String, _ connection: PostgresConnection) async throws -> [TouchedTable] {
         try await connection.query(
             """
-            WITH RECURSIVE own AS (
+            WITH RECURSIVE since AS (
+              SELECT max(p.created_at) AS moment
+              FROM \(self.table("procedure_run")) AS p JOIN \(self.table("procedure_stage")) AS v ON v.id = p.id
+              WHERE p.id <> $1 AND v.kind = 'vacuum' AND v.subject = '\(VacuumScope.touched)' AND v.started_at IS NOT NULL
+            ), own AS (
               SELECT c.oid AS relid, min(s.started_xid) AS xid
-              FROM \(self.table("procedure_stage")) AS s JOIN \(self.table("run")) AS r ON \(Self.belongs)
+              FROM \(self.table("procedure_run")) AS p CROSS JOIN since
+              JOIN \(self.table("procedure_stage")) AS s ON s.id = p.id
+              JOIN \(self.table("run")) AS r ON \(Self.belongs)
               JOIN pg_namespace AS n ON n.nspname = r.schema_name
               JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = r.table_name
-              WHERE s.id = $1 AND r.rows > 0 GROUP BY c.oid
+              WHERE (p.id = $1 OR since.moment IS NULL OR p.created_at > since.moment)
+                AND coalesce(r.rows, (SELECT sum(b.rows) FROM \(self.table("batch")) AS b WHERE b.run = r.run)) > 0
+              GROUP BY c.oid
             ), reached (relid, xid, deletes) AS (
               SELECT relid, xid, true FROM own
               UNION
@@ -164,7 +159,9 @@ extension Ledger {
             )
             SELECT n.nspname, c.relname, min(t.xid)
             FROM reached AS t JOIN pg_class AS c ON c.oid = t.relid JOIN pg_namespace AS n ON n.oid = c.relnamespace
-            WHERE c.relkind = 'r' GROUP BY 1, 2 ORDER BY 1, 2
+            WHERE c.relkind IN ('r', 'p') AND NOT EXISTS (
+              SELECT FROM pg_partition_ancestors(c.oid) AS a JOIN reached AS o ON o.relid = a.relid AND a.relid <> c.oid)
+            GROUP BY 1, 2 ORDER BY 1, 2
             """,
             [id],
             deadline: Self.patience

@@ -13,10 +13,13 @@ extension Ledger {
     /// Time for one statement here.
     private static let patience = Duration.seconds(15)
 
-    /// Creates a run of the procedure, or takes over an unfinished one whose owner has vanished.
+    /// Creates a run of the procedure, or takes over one that was left; see ``takeOverProcedure(_:owner:lease:_:)``.
+    ///
+    /// An unfinished one is taken over only if all that it still has to do was asked for.
     ///
     /// - `stages`: of a new one; one that is taken over keeps its own.
     /// - `owner`: the token that the caller's further writes are fenced by.
+    /// - Returns: `alive` also for one that was left and has to do what was not asked for.
     package func startProcedure(
         _ stages: [Stage],
         selection: StageSelection,
@@ -25,17 +28,22 @@ extension Ledger {
         _ connection: PostgresConnection
     ) async throws -> ProcedureStart {
         while true {
+            let unfinished = try await self.procedures(1, unfinished: true, connection).first
+            if let unfinished, !unfinished.isLapsed || !selection.covers(unfinished) { return .alive(unfinished) }
+            let taken = try await self.takeOverProcedure(
+                unfinished.map { .this($0.id) } ?? .ended,
+                owner: owner,
+                lease: lease,
+                connection
+            )
+            if let taken { return .owned(taken.record, isNew: taken.isNew) }
             let created = try await self.transaction(connection) { connection in
                 try self.insertProcedure(stages, selection: selection, owner: owner, lease: lease, connection)
             }
             if let id = created, let record = try await self.procedure(id, connection) {
                 return .owned(record, isNew: true)
             }
-            if let taken = try await self.takeOverProcedure(owner: owner, lease: lease, connection) {
-                return .owned(taken.record, isNew: taken.isNew)
-            }
-            if let record = try await self.procedures(1, unfinished: true, connection).first { return .alive(record) }
-            // It ended between two of the statements.
+            // One began or ended between two of the statements.
         }
     }
 
@@ -99,69 +107,16 @@ extension Ledger {
         )
     }
 
-    /// The run that is not over; nil when there is none.
-    func unfinishedProcedure(_ connection: isolated PostgresConnection) throws -> String? {
-        try connection.run("SELECT id FROM \(self.table("procedure_run")) WHERE finished_at IS NULL").rows.first?
-            .text(0)
-    }
-
-    /// Takes over the unfinished run whose owner has given no sign of life for its lease, or that has had none yet; nil when there
-    /// is none.
-    ///
-    /// - Returns: it, with for how long it had been left, and whether it has had no owner.
-    package func takeOverProcedure(
-        owner: String,
-        lease: Duration,
-        _ connection: PostgresConnection
-    ) async throws -> (record: ProcedureRecord, isNew: Bool)? {
-        let taken = try await connection.query(
-            """
-            UPDATE \(self.table("procedure_run")) AS p
-            SET owner = $1, beat_at = clock_timestamp(), taken_over = p.taken_over + (p.owner <> '')::integer,
-                lease_until = clock_timestamp() + $2::bigint * interval '1 microsecond'
-            FROM (SELECT id, lease_until, owner FROM \(self.table("procedure_run"))
-                  WHERE finished_at IS NULL AND lease_until < clock_timestamp() FOR UPDATE) AS lapsed
-            WHERE p.id = lapsed.id
-            RETURNING p.id, extract(epoch FROM clock_timestamp() - lapsed.lease_until)::bigint, lapsed.owner = ''
-            """,
-            [owner, String(lease.wholeMicroseconds)],
-            deadline: Self.patience
-        )
-        guard let row = taken.rows.first else { return nil }
-        guard var record = try await self.procedure(try row.text(0), connection) else { return nil }
-        record.lapsedSeconds = row.int(1) ?? 0
-        return (record, row.bool(2) == true)
-    }
-
-    /// Keeps a run; false when somebody else owns it now, or it is over.
-    package func beatProcedure(
-        _ id: String,
-        owner: String,
-        lease: Duration,
-        _ connection: PostgresConnection
-    ) async throws -> Bool {
-        try await self.update(
-            id,
-            owner,
-            "beat_at = clock_timestamp(), lease_until = clock_timestamp() + $3::bigint * interval '1 microsecond'",
-            [String(lease.wholeMicroseconds)],
-            connection
-        )
-    }
-
-    /// Lets anybody take over at once what this owner has.
-    package func leaveProcedures(of owner: String, _ connection: PostgresConnection) async throws {
-        _ = try await connection.query(
-            """
-            UPDATE \(self.table("procedure_run")) SET lease_until = clock_timestamp()
-            WHERE owner = $1 AND finished_at IS NULL
-            """,
-            [owner],
-            deadline: Self.patience
-        )
+    /// The run that is not over, without its stages; nil when there is none.
+    func unfinishedProcedure(_ connection: isolated PostgresConnection) throws -> ProcedureRecord? {
+        try connection.run(
+            "SELECT \(ProcedureRecord.columns) FROM \(self.table("procedure_run")) WHERE finished_at IS NULL"
+        ).rows.first.map { try ProcedureRecord($0) }
     }
 
     /// Ends a run; stages that were not over are skipped, one at work has failed.
+    ///
+    /// It keeps its lease, during which its owner is to tell of its end.
     ///
     /// - `error`: why it failed; nil when all went well.
     /// - Returns: false when somebody else owns it now, or it is over.
@@ -175,7 +130,7 @@ extension Ledger {
             let ended = try connection.run(
                 """
                 UPDATE \(self.table("procedure_run"))
-                SET finished_at = clock_timestamp(), state = $3, error = $4, lease_until = clock_timestamp()
+                SET finished_at = clock_timestamp(), state = $3, error = $4
                 WHERE id = $1 AND owner = $2 AND finished_at IS NULL
                 """,
                 [
@@ -250,7 +205,7 @@ extension Ledger {
             """
             state = $4, reason = $5, rows = $6::bigint, detail = $7::jsonb, finished_at = clock_timestamp()
             """,
-            [end.state.rawValue, end.reason, String(end.rows), end.detail?.text()],
+            [end.state.rawValue, end.reason?.storable, String(end.rows), end.detail?.text()],
             connection
         )
     }
@@ -275,23 +230,6 @@ extension Ledger {
             deadline: Self.patience
         )
         guard result.affectedRows > 0 else { throw LeaseLost() }
-    }
-
-    private func update(
-        _ id: String,
-        _ owner: String,
-        _ changes: String,
-        _ values: [String?],
-        _ connection: PostgresConnection
-    ) async throws -> Bool {
-        try await connection.query(
-            """
-            UPDATE \(self.table("procedure_run")) SET \(changes)
-            WHERE id = $1 AND owner = $2 AND finished_at IS NULL
-            """,
-            [id, owner] + values,
-            deadline: Self.patience
-        ).affectedRows > 0
     }
 
     /// Removes runs of the procedure that ended longer ago than the retention.

@@ -244,7 +244,7 @@ extension Ledger {
                 if let id = try self.insertProcedure(stages, for: slot, connection) {
                     firing = .procedure(id)
                 } else {
-                    firing = .skipped(run: try self.unfinishedProcedure(connection) ?? "")
+                    firing = .skipped(run: try self.procedureInPlace(connection))
                 }
             case .group(let plans, let failures, let isEmpty):
                 var started: [RunRecord] = []
@@ -271,6 +271,28 @@ extension Ledger {
             _ = try connection.run(settlement.sql, settlement.parameters)
             return firing
         }
+    }
+
+    /// A slot of the procedure stays open, since what is in its way does not stand for it.
+    package struct SlotHeld: Error, Sendable, CustomStringConvertible {
+        package var description: String
+    }
+
+    /// The run of the whole procedure that is under way.
+    ///
+    /// - Throws: `SlotHeld` when there is none: one of some stages only, or one whose process has vanished and which somebody will
+    ///   take over, is over before the slot is too old.
+    private func procedureInPlace(_ connection: isolated PostgresConnection) throws -> String {
+        guard let record = try self.unfinishedProcedure(connection) else {
+            throw SlotHeld(description: "another procedure was just ending")
+        }
+        guard record.selection == StageSelection() else {
+            throw SlotHeld(description: "procedure run \(record.id) is under way with \(record.selection.words)")
+        }
+        if record.isLapsed {
+            throw SlotHeld(description: "procedure run \(record.id) is not over, and its process has vanished")
+        }
+        return record.id
     }
 
     private func insert(

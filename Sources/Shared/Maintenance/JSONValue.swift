@@ -42,6 +42,15 @@ package enum JSONValue: Sendable, Hashable, Codable {
         }
     }
 
+    /// A field of an object.
+    package subscript(_ name: String) -> JSONValue? { if case .object(let fields) = self { fields[name] } else { nil } }
+
+    /// A whole number.
+    package var int: Int? { if case .int(let value) = self { value } else { nil } }
+
+    /// How many elements an array has.
+    package var count: Int? { if case .array(let values) = self { values.count } else { nil } }
+
     /// What `value` is as JSON.
     package init(_ value: some Encodable) throws {
         self = try JSONDecoder().decode(JSONValue.self, from: JSONEncoder().encode(value))
@@ -51,10 +60,33 @@ package enum JSONValue: Sendable, Hashable, Codable {
         self = try JSONDecoder().decode(JSONValue.self, from: Data(text.utf8))
     }
 
-    /// As text.
+    /// As text that PostgreSQL takes for `jsonb`.
     package func text() throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .withoutEscapingSlashes
-        return String(decoding: try encoder.encode(self), as: UTF8.self)
+        return String(decoding: try encoder.encode(self.storable), as: UTF8.self)
+    }
+
+    /// This, with all its strings ``Swift/String/storable``.
+    private var storable: JSONValue {
+        switch self {
+        case .null, .bool, .int, .double: self
+        case .string(let value): .string(value.storable)
+        case .array(let values): .array(values.map(\.storable))
+        case .object(let fields):
+            .object(Dictionary(fields.map { ($0.key.storable, $0.value.storable) }) { first, _ in first })
+        }
+    }
+}
+
+extension String {
+    /// This, with U+FFFD in place of each U+0000: PostgreSQL keeps any other character, also in `jsonb`.
+    ///
+    /// What others have printed may hold anything.
+    var storable: String {
+        guard self.utf8.contains(0) else { return self }
+        var scalars = UnicodeScalarView()
+        scalars.append(contentsOf: self.unicodeScalars.lazy.map { $0 == "\0" ? "\u{FFFD}" : $0 })
+        return String(scalars)
     }
 }

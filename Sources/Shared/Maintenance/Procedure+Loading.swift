@@ -5,8 +5,8 @@ extension Procedure {
     ///
     /// The operator's file may define stages of its own, or change single settings of a preset's. Its schedule and zone win, too.
     ///
-    /// - Throws: `ConfigurationError` for a value that is set and unusable, and for a target, hook or group of indexes that does not
-    ///   exist.
+    /// - Throws: `ConfigurationError` for a value that is set and unusable, one of a hook that a stage calls included, and for a
+    ///   target, hook or group of indexes that does not exist.
     package static func load(
         _ configuration: EbbConfiguration,
         catalog: Catalog,
@@ -38,24 +38,43 @@ extension Procedure {
             stages[position].settings.apply(change.settings)
         }
         let place = ProcedureParser.section
-        let zone = try (found.zone ?? found.schedule?.timeZone)?.value(.zone, place: place, in: environment)
-        let hooks = try Hook.load(configuration).map(\.name)
-        let indexes = try Self.indexGroups(configuration).map(\.name)
+        var zone = try (found.zone ?? found.schedule?.timeZone)?.value(.zone, place: place, in: environment)
+        if zone == nil {
+            let cron = try found.schedule?.cron.value(.cron, place: "\(place).\(ScheduleParser.key)", in: environment)
+            zone = cron??.zone
+        }
+        if zone == nil { zone = try environment.timeZone() }
+        let hooks = try Hook.load(configuration)
+        let indexes = try Self.indexGroups(configuration, catalog).map(\.name)
         var resolved: [Stage] = []
         for stage in stages {
-            try Self.check(stage, catalog: catalog, hooks: hooks, indexes: indexes)
-            resolved.append(try Self.stage(stage, environment))
+            try Self.check(stage, catalog: catalog, hooks: hooks.map(\.name), indexes: indexes)
+            let values = try Self.stage(stage, environment)
+            if values.off == nil, case .hook(let name) = stage.work {
+                // What is wrong with it is told now, and not when its turn comes.
+                for hook in hooks where hook.name == name {
+                    _ = try hook.resolve(environment, [:], isOffline: configuration.offline)
+                }
+            }
+            resolved.append(values)
         }
-        var zoneOfAll = zone
-        if zoneOfAll == nil { zoneOfAll = try environment.timeZone() }
         var schedule = found.schedule
         if schedule?.timeZone == nil { schedule?.timeZone = found.zone }
-        return Procedure(stages: resolved, zone: zoneOfAll ?? .gmt, schedule: schedule)
+        return Procedure(stages: resolved, zone: zone ?? .gmt, schedule: schedule)
     }
 
     /// All groups of indexes, those of the presets first.
-    package static func indexGroups(_ configuration: EbbConfiguration) throws(ConfigurationError) -> [IndexGroup] {
-        try PresetSection.load(configuration, what: "group of indexes", IndexGroup.groups) { $0.name }
+    package static func indexGroups(
+        _ configuration: EbbConfiguration,
+        _ catalog: Catalog
+    ) throws(ConfigurationError) -> [IndexGroup] {
+        let known = catalog.schemaGroups
+        return try PresetSection.load(
+            configuration,
+            what: "group of indexes",
+            { (file) throws(ConfigurationError) in try IndexGroup.groups(of: file, among: known) },
+            name: { $0.name }
+        )
     }
 
     private static func check(
@@ -122,7 +141,7 @@ extension Services {
 
     /// The indexes that its stages may name.
     package func indexGroups() throws(ConfigurationError) -> [IndexGroup] {
-        try Procedure.indexGroups(self.configuration)
+        try Procedure.indexGroups(self.configuration, self.catalog)
     }
 
     /// What `producer start` is to do.

@@ -3,7 +3,7 @@ package import Foundation
 /// An ordered list of stages, run one after the other.
 package struct Procedure: Sendable {
     package var stages: [Stage]
-    /// In which the stages' windows are read.
+    /// In which the stages' windows are read: its own, that of its schedule, or that of the schedule's expression.
     package var zone: TimeZone
     /// When `producer serve` runs it; nil for never by itself.
     package var schedule: SchedulePolicy?

@@ -20,10 +20,14 @@ package struct ProcedureRecord: Sendable, Equatable {
     package var selection: StageSelection
     /// What a system that is told of it calls it; see ``Announcer``.
     package var announcement: String
+    /// Whether all who have to know of its end have been told.
+    package var isTold: Bool
     package var stages: [StageRecord] = []
 
     /// Rows deleted by all stages.
     package var rows: Int { self.stages.reduce(0) { $0 + $1.rows } }
+    /// Sessions deleted by all stages.
+    package var sessions: Int { self.stages.reduce(0) { $0 + $1.sessions } }
 }
 
 /// How a run of the procedure stands.
@@ -46,6 +50,13 @@ package struct StageRecord: Sendable, Equatable {
     package var finishedAt: String?
     package var rows: Int
     package var detail: JSONValue?
+
+    /// Whether it vacuums what the procedure has deleted rows from.
+    package var vacuumsTouched: Bool {
+        self.kind == StageWork.Kind.vacuum.rawValue && self.subject == VacuumScope.touched
+    }
+    /// Sessions that it has deleted, which are no rows.
+    package var sessions: Int { self.kind == StageWork.Kind.sweep.rawValue ? self.detail?["deleted"]?.int ?? 0 : 0 }
 }
 
 /// How a stage stands.
@@ -79,6 +90,11 @@ package struct StageSelection: Sendable, Hashable {
         return self.only.isEmpty || self.only.contains(stage) ? nil : "not named by --only"
     }
 
+    /// Whether all that a run still has to do is part of this.
+    package func covers(_ record: ProcedureRecord) -> Bool {
+        record.stages.allSatisfy { $0.state.isOver || self.reason(against: $0.name) == nil }
+    }
+
     package var words: String {
         let parts = [("--only", self.only), ("--skip", self.skip)].filter { !$0.1.isEmpty }
         return parts.isEmpty
@@ -88,7 +104,7 @@ package struct StageSelection: Sendable, Hashable {
 
 extension ProcedureRecord: Encodable {
     private enum CodingKeys: String, CodingKey {
-        case procedure, state, error, rows, owner, lapsed, only, skip, stages
+        case procedure, state, error, rows, sessions, owner, lapsed, only, skip, stages
         case createdAt = "created_at"
         case finishedAt = "finished_at"
         case beatAt = "beat_at"
@@ -102,6 +118,7 @@ extension ProcedureRecord: Encodable {
         try container.encode(self.state, forKey: .state)
         try container.encode(self.error, forKey: .error)
         try container.encode(self.rows, forKey: .rows)
+        try container.encode(self.sessions, forKey: .sessions)
         try container.encode(self.createdAt, forKey: .createdAt)
         try container.encode(self.finishedAt, forKey: .finishedAt)
         try container.encode(self.owner, forKey: .owner)
@@ -143,7 +160,8 @@ extension ProcedureRecord {
         to_char(beat_at AT TIME ZONE 'UTC', '\(RunRecord.format)'),
         finished_at IS NULL AND lease_until < clock_timestamp(),
         greatest(0, extract(epoch FROM clock_timestamp() - lease_until))::bigint, taken_over,
-        array_to_string(only_stages, ' '), array_to_string(skip_stages, ' '), announcement
+        array_to_string(only_stages, ' '), array_to_string(skip_stages, ' '), announcement,
+        told_at IS NOT NULL
         """
 
     init(_ row: PostgresRow) throws {
@@ -163,6 +181,7 @@ extension ProcedureRecord {
         self.takenOver = row.int(9) ?? 0
         self.selection = StageSelection(only: names(10), skip: names(11))
         self.announcement = try row.text(12)
+        self.isTold = row.bool(13) ?? false
     }
 }
 

@@ -5,18 +5,7 @@ extension Services {
     ///
     /// - Throws: `ConfigurationError` for a switch that is set to something unusable; `PlanningError`; `PostgresError`.
     package func schemas(of group: SchemaGroup, _ connection: PostgresConnection) async throws -> [String] {
-        let skips = try group.skip.map { try self.isOn($0.when, of: group) } ?? false
-        return try await SchemaLookup.schemas(of: group, skipping: skips, connection)
-    }
-
-    private func isOn(_ knob: Knob, of group: SchemaGroup) throws(ConfigurationError) -> Bool {
-        let (name, text): (String, String?) =
-            switch knob {
-            case .literal(let text): ("schemas.\(group.name).skip.when", text)
-            case .variable(let name, let otherwise, _): (name, try self.environment.value(name) ?? otherwise)
-            }
-        guard let text else { return false }
-        do { return try StoreDefinition.flag(text) } catch { throw ConfigurationError(name: name, rejected: error) }
+        try await SchemaLookup.schemas(of: group, skipping: group.skips(self.environment), connection)
     }
 
     /// A target as often as it is run: once for each schema of its group as they are now, or just once.
@@ -25,6 +14,17 @@ extension Services {
     package func places(of entry: CatalogEntry, _ connection: PostgresConnection) async throws -> [CatalogEntry] {
         guard let group = entry.group else { return [entry] }
         return try await self.schemas(of: group, connection).map { entry.inSchema($0) }
+    }
+}
+
+extension SchemaGroup {
+    /// Whether schemas that it says to skip are left out now.
+    ///
+    /// - Throws: `ConfigurationError` for a switch that is set to something unusable.
+    func skips(_ environment: Environment) throws(ConfigurationError) -> Bool {
+        guard let when = self.skip?.when else { return false }
+        let place = "\(SchemaGroupParser.section).\(self.name).skip.when"
+        return try when.value(ScheduleText.onOff, place: place, in: environment) ?? false
     }
 }
 

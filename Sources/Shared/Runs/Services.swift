@@ -17,6 +17,8 @@ package struct Services: Sendable {
         self.environment = environment
         self.configuration = try EbbConfiguration.load(environment: environment)
         self.catalog = try Catalog.load(self.configuration)
+        // Read again whenever it counts; a wrong one is to be refused before anything is done.
+        for group in self.catalog.schemaGroups { _ = try group.skips(environment) }
         self.ledger = Ledger(namespace: self.configuration.namespace)
         var logger = Logger(label: label) { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = self.configuration.log.level
@@ -124,6 +126,13 @@ package struct Services: Sendable {
             database: tells ? ConnectionPool(try self.postgresConfiguration(as: "ebb sweeper")) : nil,
             logger: self.logger
         )
+    }
+
+    /// Why there is no sweeper.
+    ///
+    /// - Throws: `ConfigurationError`.
+    package func whyNoSweep() throws(ConfigurationError) -> String {
+        "EBB_SESSIONS is \(try self.environment.value("EBB_SESSIONS") ?? "not set")"
     }
 
     /// Creates runs.

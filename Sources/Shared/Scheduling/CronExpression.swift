@@ -15,10 +15,10 @@ package struct CronExpression: Sendable, Hashable {
     let months: CronField
     let weekdays: CronField
 
-    /// What ``init(_:)`` accepts, for error texts and help.
+    /// What a schedule's `cron` accepts, for error texts and help.
     package static let accepted =
         "five fields (minute, hour, day of month, month, day of week) such as \"0 3 * * *\", or one of "
-        + "@hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually; TZ=Zone may stand before them"
+        + "@hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually; TZ=Zone may stand before them; or off"
 
     private static let words = [
         "@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0",
@@ -89,4 +89,9 @@ package struct CronExpression: Sendable, Hashable {
 
     /// Whether hour and minute are fixed, so that a clock that is put forward or back must neither drop nor double them.
     var isFixedTime: Bool { !self.hours.isWild && !self.minutes.isWild }
+}
+
+extension TimeZone {
+    /// Its name in words; Foundation calls UTC `GMT`, whichever of the two was asked for.
+    package var name: String { self.identifier == "GMT" ? "UTC" : self.identifier }
 }

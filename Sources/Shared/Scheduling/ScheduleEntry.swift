@@ -119,14 +119,14 @@ private struct ScheduleResolver {
         _ work: ScheduledWork,
         knobs: TargetSwitch
     ) throws(ConfigurationError) -> ScheduleEntry {
-        let cron = try self.value(self.policy.cron, .cron)
+        let setting = try self.value(self.policy.cron, .cron)
         let zone = try self.optional(self.policy.timeZone, .zone)
         let jitter = try self.optional(self.policy.jitter, .span)
         let catchUp = try self.optional(self.policy.catchUp, .span)
         let timeout = try self.optional(self.policy.timeout, .timeout)
-        guard let cron else {
-            var reason = "no cron"
-            if let name = self.policy.cron.variableName { reason = "\(name) is not set" }
+        // Not set, or off.
+        guard case let cron?? = setting else {
+            let reason = "\(self.policy.cron.variableName ?? "cron") is \(setting == nil ? "not set" : "off")"
             return ScheduleEntry(schedule: schedule, work: work, timing: nil, knobs: knobs, reason: reason)
         }
         if let named = cron.zone, let zone, named != zone {

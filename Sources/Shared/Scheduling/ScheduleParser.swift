@@ -45,9 +45,7 @@ enum ScheduleParser {
     private static func policy(_ fields: ConfigurationNode.Fields) throws(ConfigurationError) -> SchedulePolicy {
         let cron = try fields.required("cron", accepted: CronExpression.accepted)
         var policy = SchedulePolicy(
-            cron: try Self.knob(cron, accepted: CronExpression.accepted) { (text) throws(RejectedValue) in
-                _ = try CronExpression(text)
-            }
+            cron: try cron.knob(ScheduleText.cron)
         )
         policy.timeZone = try Self.optional(fields["time_zone"], ScheduleText.zone)
         policy.jitter = try Self.optional(fields["jitter"], ScheduleText.span)
@@ -60,18 +58,6 @@ enum ScheduleParser {
         _ node: ConfigurationNode?,
         _ kind: ScheduleText<Value>
     ) throws(ConfigurationError) -> Knob? {
-        guard let node else { return nil }
-        return try Self.knob(node, accepted: kind.accepted) { (text) throws(RejectedValue) in _ = try kind.parse(text) }
-    }
-
-    private static func knob(
-        _ node: ConfigurationNode,
-        accepted: String,
-        check: (String) throws(RejectedValue) -> Void
-    ) throws(ConfigurationError) -> Knob {
-        let accepted = "\(accepted), or ${NAME} for a variable"
-        return try node.parse(accepted: accepted) { (text) throws(RejectedValue) in
-            try KnobText.knob(text, check: check)
-        }
+        try node?.knob(kind)
     }
 }

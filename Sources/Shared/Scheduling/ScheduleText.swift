@@ -6,9 +6,12 @@ struct ScheduleText<Value: Sendable>: Sendable {
     let parse: @Sendable (String) throws(RejectedValue) -> Value
 }
 
-extension ScheduleText where Value == CronExpression {
+extension ScheduleText where Value == CronExpression? {
+    /// `off` is nil: what a preset's variable has by default can be switched off.
     static var cron: ScheduleText {
-        ScheduleText(accepted: CronExpression.accepted) { (text) throws(RejectedValue) in try CronExpression(text) }
+        ScheduleText(accepted: CronExpression.accepted) { (text) throws(RejectedValue) in
+            text == "off" ? nil : try CronExpression(text)
+        }
     }
 }
 

@@ -41,7 +41,7 @@ package struct ScheduleTiming: Sendable, Hashable {
     private static let punctual = Duration.seconds(30)
 
     /// What decides the slots, for comparing with what other replicas have.
-    package var definition: String { "\(self.cron.text) in \(self.zone.identifier)" }
+    package var definition: String { "\(self.cron.text) in \(self.zone.name)" }
 
     /// The slot to be run now.
     package enum Due: Sendable, Equatable {

@@ -52,6 +52,10 @@ package struct SessionSweep: Sendable {
         do {
             let report = try await self.sweep(token)
             try await self.release(token, isComplete: report.outcome == .finished)
+            // One that found nothing to do has done nothing: with one every few minutes, they would hide all others.
+            if report.deleted > 0 || report.outcome == .stopped {
+                await self.queue.events.tell(report.event, self.logger)
+            }
             return report
         } catch {
             // The lease would lapse by itself; the error matters more than a second one.

@@ -19,7 +19,7 @@ package struct SweepReport: Codable, Sendable, Equatable {
     package var deleted = 0
     package var skipped = Skipped()
     /// How long ago the session was used, or was over, that has not been for the longest.
-    package var oldestSeconds: Int?
+    @OrNull package var oldestSeconds: Int? = nil
     /// How many sessions, expired ones included, were used, or were over, how long ago.
     package var ages: [Age] = []
     package var events = Events()
@@ -52,7 +52,7 @@ package struct SweepReport: Codable, Sendable, Equatable {
     /// One bar of the histogram.
     package struct Age: Codable, Sendable, Equatable {
         /// The oldest that it counts; nil for all that are older than the others.
-        package var upToSeconds: Int?
+        @OrNull package var upToSeconds: Int? = nil
         package var sessions: Int
 
         private enum CodingKeys: String, CodingKey {
@@ -69,12 +69,27 @@ package struct SweepReport: Codable, Sendable, Equatable {
         /// Not kept, because too many were waiting.
         package var dropped = 0
         /// What the database said.
-        package var error: String?
+        @OrNull package var error: String? = nil
     }
 
     private enum CodingKeys: String, CodingKey {
         case outcome, layout, examined, expired, deleted, skipped, ages, events, seconds
         case oldestSeconds = "oldest_seconds"
+    }
+}
+
+extension SweepReport {
+    /// What the event log is told of it.
+    var event: EbbEvent {
+        EbbEvent(
+            .sweep,
+            subject: self.layout,
+            status: self.outcome.rawValue,
+            description: "\(self.outcome.rawValue), \(self.deleted) deleted of \(self.examined) sessions",
+            progress: self.outcome == .finished ? 100 : 0,
+            counts: ["examined": self.examined, "expired": self.expired, "deleted": self.deleted],
+            error: self.events.error
+        )
     }
 }
 

@@ -63,7 +63,7 @@ extension StoreDefinition {
         }
         var usesPathStyle = false
         if let text = try self.value(.pathStyle, environment) {
-            usesPathStyle = try self.parse(.pathStyle, text, Self.flag)
+            usesPathStyle = try self.parse(.pathStyle, text, FlagText.parse)
         }
         return .on(
             StoreConfiguration(
@@ -94,7 +94,7 @@ extension StoreDefinition {
             if let value = self.enabledValue {
                 isEnabled = enabled.text == value
             } else {
-                isEnabled = try self.parse(.enabled, enabled, Self.flag)
+                isEnabled = try self.parse(.enabled, enabled, FlagText.parse)
             }
             guard isEnabled else { return "\(self.source(.enabled)) is \(enabled.text)" }
         }
@@ -152,15 +152,6 @@ extension StoreDefinition {
         _ parser: (String) throws(RejectedValue) -> Parsed
     ) throws(ConfigurationError) -> Parsed {
         do { return try parser(value.text) } catch { throw ConfigurationError(name: value.source, rejected: error) }
-    }
-
-    /// As Go's `ParseBool` reads it, which Distr uses.
-    static func flag(_ text: String) throws(RejectedValue) -> Bool {
-        switch text {
-        case "1", "t", "T", "true", "TRUE", "True": return true
-        case "0", "f", "F", "false", "FALSE", "False": return false
-        default: throw RejectedValue(text, "is neither true nor false", accepted: "true or false (also 1, 0, t, f)")
-        }
     }
 
     static func endpoint(_ text: String) throws(RejectedValue) -> StoreConfiguration.Endpoint {

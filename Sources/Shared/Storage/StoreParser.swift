@@ -56,7 +56,7 @@ struct StoreParser {
             throw RejectedValue(secret: "is a secret and does not belong in this file", accepted: accepted)
         }
         switch field {
-        case .enabled, .pathStyle: _ = try StoreDefinition.flag(literal)
+        case .enabled, .pathStyle: _ = try FlagText.parse(literal)
         case .endpoint: _ = try StoreDefinition.endpoint(literal)
         case .bucket: _ = try StoreDefinition.bucket(literal)
         case .folder: _ = try StoreDefinition.folder(literal)

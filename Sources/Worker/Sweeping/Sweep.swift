@@ -23,7 +23,7 @@ struct Sweep: AsyncParsableCommand {
             let queue = try services.queue()
             guard let sweep = try services.sessionSweep(queue) else {
                 throw ConfigurationError(
-                    "EBB_SESSIONS is not set, so there are no sessions to sweep: name a layout, such as ayon, "
+                    "\(try services.whyNoSweep()), so there are no sessions to sweep: name a layout, such as ayon, "
                         + "or describe one under sessions in the configuration file"
                 )
             }

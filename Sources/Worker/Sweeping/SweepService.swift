@@ -45,7 +45,7 @@ struct SweepService: Service {
             .info,
             "sessions were swept",
             [
-                .outcome: "\(report.outcome.rawValue)",
+                .swept: "\(report.outcome.rawValue)",
                 .examined: "\(report.examined)",
                 .deleted: "\(report.deleted)",
                 .skipped: "\(skipped.markers + skipped.malformed + skipped.foreign + skipped.hasTTL)",

@@ -131,6 +131,8 @@ extension Sandbox {
 
     fileprivate func createAyon(_ seed: AyonSeed) async throws {
         try FileManager.default.createDirectory(atPath: self.ayonStorage, withIntermediateDirectories: true)
+        // Oracles ask for what is NOT IN large tables, which is quick while these fit into memory.
+        try await self.execute("SET work_mem = '128MB'")
         try await self.execute(file: PackageResources.ayon_tables_sql)
         try await self.execute(seed.sql)
         try await self.execute(file: PackageResources.ayon_seed_sql)
@@ -193,6 +195,7 @@ extension Sandbox {
         try await self.execute("CREATE TABLE survivors.seed AS TABLE public.seed")
         try await self.execute("CREATE TABLE survivors.site_use (site_id text)")
         for project in AyonProject.all { try await copy(project.schema, to: "survivors_\(project.schema)") }
+        try await self.execute("ANALYZE")
         for oracle in oracles {
             for project in oracle.ofProject ? AyonProject.all : [] {
                 try await self.execute("SET search_path = survivors_\(project.schema), survivors, public")

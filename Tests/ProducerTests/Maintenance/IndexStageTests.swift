@@ -6,10 +6,10 @@ import Testing
 @testable import Producer
 
 @Suite(.timeLimit(.minutes(2))) struct IndexStageTests {
-    private static func settings(_ scope: String, _ indexes: String) -> String {
+    private static func settings(_ schema: String, _ indexes: String) -> String {
         """
         presets: []
-        indexes: {Missing: {in: "\(scope)", indexes: [\(indexes)]}}
+        indexes: {Missing: {schema: "\(schema)", indexes: [\(indexes)]}}
         procedure: {stages: [{index: Missing}]}
         """
     }
@@ -104,6 +104,46 @@ import Testing
             )
             let record = try await bed.procedure()
             #expect(record.stages[0].reason == "\(schema).things_at: an index of this name belongs to others")
+        }
+    }
+
+    @Test(arguments: ["TABLE things_at ()", "VIEW things_at AS SELECT 1", "SEQUENCE things_at"])
+    func `anything else of that name is in the way`(_ what: String) async throws {
+        try await self.withThings { bed, schema, _ in
+            let words = what.split(separator: " ", maxSplits: 1)
+            try await bed.run("CREATE \(words[0]) \(schema).\(words[1])")
+            let record = try await bed.procedure()
+            #expect(record.states == ["Missing: failed"])
+            #expect(
+                record.stages[0].reason == "\(schema).things_at: something of this name that is no index is in the way"
+            )
+        }
+    }
+
+    @Test func `where no index can be created without blocking writers, that is said`() async throws {
+        let indexes = """
+            {name: parts_at, table: parts, definition: "(at)"}, {name: there_at, table: parts, definition: "(at)"}, \
+            {name: seen_at, table: seen, definition: "(at)"}
+            """
+        try await self.withThings(indexes) { bed, schema, _ in
+            try await bed.run(
+                "CREATE TABLE \(schema).parts (at timestamptz) PARTITION BY RANGE (at)",
+                "CREATE INDEX there_at ON \(schema).parts (at)",
+                "CREATE VIEW \(schema).seen AS SELECT now() AS at"
+            )
+            let record = try await bed.procedure()
+            #expect(record.states == ["Missing: failed"])
+            let detail = record.stages[0].detail
+            #expect(detail?["present"] == .int(1) && detail?["created"] == .int(0))
+            #expect(
+                detail?["failed"]
+                    == .array([
+                        .string(
+                            "\(schema).parts_at: \(schema).parts is partitioned, where PostgreSQL creates no index without "
+                                + "keeping others from writing; create it by hand"
+                        ), .string("\(schema).seen_at: \(schema).seen is no table"),
+                    ])
+            )
         }
     }
 

@@ -239,6 +239,7 @@ import Testing
                     case .began(_, let isNew): "began \(isNew)"
                     case .stageBegan(_, let stage): "\(stage.name) began"
                     case .progress(let stage, _, _): "\(stage.name) goes on"
+                    case .waits(let stage): "\(stage.name) waits"
                     case .stageEnded(_, let stage): "\(stage.name) \(stage.state.rawValue)"
                     case .ended(let record): record.state.rawValue
                     }

@@ -60,8 +60,3 @@ extension ProcedureRecord {
 
     func stage(_ name: String) throws -> StageRecord { try #require(self.stages.first { $0.name == name }) }
 }
-
-extension JSONValue {
-    /// A field of an object.
-    subscript(_ name: String) -> JSONValue? { if case .object(let fields) = self { fields[name] } else { nil } }
-}

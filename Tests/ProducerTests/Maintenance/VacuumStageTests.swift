@@ -1,3 +1,4 @@
+import Foundation
 import PostgresClient
 import TestSupport
 import Testing
@@ -9,6 +10,7 @@ import Testing
     private static let targets = """
           Parents: {table: parents, key: id, max_age: {column: at, age: 1d}}
           Others: {table: others, key: id, max_age: {column: at, age: 1d}}
+          Parts: {table: parts, key: id, max_age: {column: at, age: 1d}}
         """
 
     /// Tables of which the first has rows that go, a child that goes with them, and one that only forgets them.
@@ -16,8 +18,13 @@ import Testing
         _ stages: String = "{target: Parents}, {target: Others}, {vacuum: touched}",
         _ body: (TestBed) async throws -> Void
     ) async throws {
-        let settings = "presets: []\nprocedure: {stages: [\(stages)]}\n"
-        try await withTestBed(targets: Self.targets, settings: settings) { bed in
+        let settings = """
+            presets: []
+            hooks: {Bad: {command: {argv: [/bin/false]}}}
+            procedure: {time_zone: UTC, stages: [\(stages)]}
+
+            """
+        try await withTestBed(targets: Self.targets, settings: settings, ownDatabase: true) { bed in
             try await bed.run(
                 "CREATE TABLE parents (id integer PRIMARY KEY, at timestamptz)",
                 """
@@ -38,9 +45,18 @@ import Testing
         }
     }
 
-    /// Ends the runs of the stage at work as a worker would have: their rows are gone.
-    private func work(_ bed: TestBed, _ record: ProcedureRecord, owner: String) async throws {
-        for stage in record.stages where stage.kind == "target" {
+    /// Ends the runs of stages as a worker would have: their rows are gone.
+    ///
+    /// - `targets`: whose stages; nil for all.
+    /// - `isOver`: whether the runs are; else they have failed halfway, and wait for an operator.
+    private func work(
+        _ bed: TestBed,
+        _ record: ProcedureRecord,
+        owner: String,
+        on targets: [String]? = nil,
+        isOver: Bool = true
+    ) async throws {
+        for stage in record.stages where stage.kind == "target" && targets?.contains(stage.name) != false {
             try await bed.ledger.beginStage(stage, of: record.id, owner: owner, bed.connection)
             let run = try await bed.start(stage.name)
             let deleted = try await bed.connection.query(
@@ -52,42 +68,33 @@ import Testing
                 VALUES ('\(run.run)', '1.1', 'done', \(deleted))
                 """
             )
-            _ = try await bed.ledger.finish(run.run, state: .finished, error: nil, bed.connection)
+            if isOver { _ = try await bed.ledger.finish(run.run, state: .finished, error: nil, bed.connection) }
             try await bed.ledger.endStage(
                 stage,
                 of: record.id,
                 owner: owner,
-                Ledger.StageEnd(.finished, rows: deleted),
+                Ledger.StageEnd(isOver ? .finished : .failed, rows: deleted),
                 bed.connection
             )
         }
     }
 
-    /// Waits until no other test has a snapshot from before the deletion.
-    private func waitForOthers(_ bed: TestBed, _ procedure: String) async throws {
-        try await eventually("nobody has an old snapshot", within: .seconds(60)) {
-            let touched = try await bed.ledger.touchedTables(of: procedure, bed.connection)
-            let holders = try await SnapshotHolder.read(bed.connection)
-            return !touched.contains { table in holders.contains { $0.isBefore(table.xid) } }
-        }
-    }
-
     /// Runs the procedure, with the work of targets done by hand.
     ///
+    /// - `targets`, `isOver`: as for `work`.
     /// - `meanwhile`: called when they are done, before the vacuum.
-    /// - `isWatched`: whether a snapshot of the test's own is to be in the way.
     private func procedure(
         _ bed: TestBed,
-        isWatched: Bool = false,
+        on targets: [String]? = nil,
+        isOver: Bool = true,
         _ meanwhile: () async throws -> Void = {}
     ) async throws -> ProcedureRecord {
         let executor = try bed.executor()
         guard case .owned(let record, true) = try await bed.begin(executor) else {
             throw UnexpectedState("it did not begin")
         }
-        try await self.work(bed, record, owner: executor.owner)
+        try await self.work(bed, record, owner: executor.owner, on: targets, isOver: isOver)
         try await meanwhile()
-        if !isWatched { try await self.waitForOthers(bed, record.id) }
         let current = try #require(try await bed.ledger.procedure(record.id, bed.connection))
         return try await executor.execute(current, isNew: false)
     }
@@ -96,8 +103,94 @@ import Testing
         try await self.withTables { bed in
             let record = try await self.procedure(bed)
             #expect(record.states == ["Parents: finished", "Others: finished", "vacuum: finished"])
-            let expected = ["children", "notes", "parents"].map { JSONValue.string(bed.table($0)) }
-            #expect(try record.stage("vacuum").detail?["vacuumed"] == .array(expected))
+            try self.expectVacuumed(["children", "notes", "parents"], record, bed)
+        }
+    }
+
+    private func expectVacuumed(_ tables: [String], _ record: ProcedureRecord, _ bed: TestBed) throws {
+        let expected = tables.map { JSONValue.string(bed.table($0)) }
+        let stage = try record.stage("vacuum")
+        #expect(stage.detail?["vacuumed"] == .array(expected), "\(stage)")
+    }
+
+    @Test func `a partitioned table is vacuumed, once, and so is one that hangs on it`() async throws {
+        try await self.withTables("{target: Parts}, {vacuum: touched}") { bed in
+            try await bed.run(
+                "CREATE TABLE parts (id integer PRIMARY KEY, at timestamptz) PARTITION BY RANGE (id)",
+                "CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (30)",
+                "CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (30) TO (100)",
+                """
+                CREATE TABLE pieces (id integer PRIMARY KEY, part integer REFERENCES parts ON DELETE CASCADE)
+                PARTITION BY RANGE (id)
+                """,
+                "CREATE TABLE pieces_1 PARTITION OF pieces DEFAULT",
+                "INSERT INTO parts SELECT n, now() - interval '2 days' FROM generate_series(1, 50) AS n",
+                "INSERT INTO pieces SELECT n, n FROM generate_series(1, 50) AS n"
+            )
+            let record = try await self.procedure(bed)
+            #expect(record.states == ["Parts: finished", "vacuum: finished"])
+            try self.expectVacuumed(["parts", "pieces"], record, bed)
+            let dead = "SELECT coalesce(sum(pg_relation_size(c)), 0) FROM unnest($1::regclass[]) AS c"
+            // An empty heap whose rows are removed for good keeps its blocks, with nothing in them.
+            #expect(try await bed.int(dead, ["{parts_1,parts_2,pieces_1}"]) > 0)
+            let visible = "SELECT count(*) FROM pg_class WHERE oid = ANY ($1::regclass[]) AND relallvisible = relpages"
+            #expect(try await bed.int(visible, ["{parts_1,parts_2,pieces_1}"]) == 3)
+        }
+    }
+
+    @Test func `after a stop, what was touched is vacuumed all the same`() async throws {
+        let stages =
+            "{target: Parents}, {hook: Bad, on_failure: stop}, {target: Others}, {vacuum: touched}, {vacuum: [others], name: more}"
+        try await self.withTables(stages) { bed in
+            let record = try await self.procedure(bed, on: ["Parents"])
+            #expect(
+                record.states == [
+                    "Parents: finished", "Bad: failed", "Others: skipped", "vacuum: finished", "more: skipped",
+                ]
+            )
+            #expect(record.state == .failed && record.error?.hasPrefix("stage Bad failed: ") == true)
+            #expect(try record.stage("Others").reason == record.error)
+            try self.expectVacuumed(["children", "notes", "parents"], record, bed)
+        }
+    }
+
+    @Test func `a run that is paused by an error has touched its table, too`() async throws {
+        try await self.withTables { bed in
+            let record = try await self.procedure(bed, isOver: false)
+            #expect(record.states == ["Parents: failed", "Others: failed", "vacuum: finished"])
+            try self.expectVacuumed(["children", "notes", "parents"], record, bed)
+        }
+    }
+
+    @Test func `what its window has kept from being vacuumed, the next procedure vacuums`() async throws {
+        var calendar = Calendar(identifier: .gregorian)
+        calendar.timeZone = .gmt
+        let hour = calendar.component(.hour, from: .now)
+        let stages = "{target: Parents}, {vacuum: touched, window: \"${WINDOW:-00:00-24:00}\"}"
+        try await self.withTables(stages) { bed in
+            let other = try bed.with(["WINDOW": "\((hour + 12) % 24):00-\((hour + 13) % 24):00"])
+            let first = try await self.procedure(other)
+            #expect(first.states == ["Parents: finished", "vacuum: skipped"])
+            #expect(try first.stage("vacuum").reason?.hasPrefix("outside its window") == true)
+            let second = try await self.procedure(bed)
+            #expect(second.states == ["Parents: finished", "vacuum: finished"])
+            try self.expectVacuumed(["children", "notes", "parents"], second, bed)
+            // Once is enough.
+            let third = try await self.procedure(bed)
+            #expect(try third.stage("vacuum").reason == "the procedure has deleted nothing")
+        }
+    }
+
+    @Test func `what a stop from outside has kept from being vacuumed, the next procedure vacuums`() async throws {
+        try await self.withTables("{target: Parents}, {vacuum: touched}") { bed in
+            let executor = try bed.executor()
+            guard case .owned(let record, true) = try await bed.begin(executor) else {
+                throw UnexpectedState("it did not begin")
+            }
+            try await self.work(bed, record, owner: executor.owner)
+            _ = try await executor.stop(record, reason: "stopped by SIGTERM")
+            let next = try await self.procedure(bed)
+            try self.expectVacuumed(["children", "notes", "parents"], next, bed)
         }
     }
 
@@ -114,7 +207,7 @@ import Testing
             let holder = try await bed.connect()
             _ = try await holder.query("BEGIN ISOLATION LEVEL REPEATABLE READ")
             _ = try await holder.query("SELECT 1 FROM parents LIMIT 1")
-            let record = try await self.procedure(bed, isWatched: true)
+            let record = try await self.procedure(bed)
             #expect(record.state == .finished)
             let stage = try record.stage("vacuum")
             #expect(stage.state == .skipped)
@@ -131,6 +224,11 @@ import Testing
         try await self.withTables { bed in
             let holder = try await bed.connect()
             let record = try await self.procedure(bed) {
+                // A snapshot is as old as the oldest transaction of the whole server that writes.
+                let deleted = try await bed.int("SELECT pg_current_xact_id()::text::bigint")
+                try await eventually("transactions of other tests are over") {
+                    try await bed.int("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint") > deleted
+                }
                 _ = try await holder.query("BEGIN ISOLATION LEVEL REPEATABLE READ")
                 _ = try await holder.query("SELECT 1 FROM parents LIMIT 1")
             }

@@ -26,6 +26,9 @@ final class MessageLog: Sendable {
 
     func count(_ fragment: String) -> Int { self.all.count { $0.contains(fragment) } }
 
+    /// Writes here.
+    var logger: Logger { Logger(label: "test") { _ in RecordingHandler(log: self) } }
+
     fileprivate func append(_ message: String) { self.messages.withLock { $0.append(message) } }
 }
 
@@ -55,7 +58,7 @@ extension TestBed {
     ) throws -> Replica {
         let log = MessageLog()
         var services = self.services
-        services.logger = Logger(label: "test") { _ in RecordingHandler(log: log) }
+        services.logger = log.logger
         let entries = try ScheduleEntry.load(
             services.configuration,
             catalog: services.catalog,

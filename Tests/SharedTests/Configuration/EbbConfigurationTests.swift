@@ -72,7 +72,10 @@ import Testing
         }
     }
 
-    @Test(arguments: [("on", true), ("true", true), ("YES", true), ("off", false), ("false", false), ("no", false)])
+    @Test(arguments: [
+        ("on", true), ("true", true), ("YES", true), ("off", false), ("false", false), ("no", false),
+        ("1", true), ("t", true), ("0", false), ("N", false),
+    ])
     func `a switch is on or off`(_ text: String, _ isOn: Bool) throws {
         #expect(try EbbConfiguration.load(environment: Environment(["EBB_VACUUM": text])).vacuum == isOn)
     }
@@ -108,7 +111,7 @@ import Testing
         BadVariable(
             name: "EBB_VACUUM",
             value: "",
-            problem: "\"\" is neither on nor off; accepted: on or off (also true, false, yes, no)"
+            problem: "\"\" is neither true nor false; accepted: true or false (also 1, 0, yes, no, on, off, t, f, y, n)"
         ),
         BadVariable(
             name: "EBB_BATCHES_ROWS",

@@ -40,14 +40,16 @@ import Testing
             try await bed.run(Self.table)
             let announcer = try #require(try bed.services.announcer("maintenance", bed.queue))
             let id = Announcer.newID()
-            #expect(await announcer.begin(id, description: "Starting"))
+            #expect(await announcer.begin(id, description: "Starting") == .told)
             let hash = id.replacing("-", with: "")
             #expect(
                 try await Self.row(bed) == [id, hash, "maintenance", "in_progress", "Starting", "{}", "{}", "0", nil]
             )
-            #expect(await announcer.update(id, description: "it's {id} $1 \"x\"", progress: 50))
+            #expect(await announcer.update(id, description: "it's {id} $1 \"x\"", progress: 50) == .told)
             #expect(try await Self.row(bed)[4] == "it's {id} $1 \"x\"")
-            #expect(await announcer.finish(id, failed: true, description: "Failed", summary: #"{"error": "no"}"#))
+            #expect(
+                await announcer.finish(id, failed: true, description: "Failed", summary: #"{"error": "no"}"#) == .told
+            )
             #expect(
                 try await Self.row(bed)
                     == [id, hash, "maintenance", "failed", "Failed", #"{"error": "no"}"#, "{}", "0", nil]
@@ -95,14 +97,40 @@ import Testing
             let announcer = try #require(try bed.services.announcer("maintenance", bed.queue))
             let id = Announcer.newID()
             // Crashed before the row was made.
-            #expect(await announcer.update(id, description: "Going on", progress: 10))
+            #expect(await announcer.update(id, description: "Going on", progress: 10) == .told)
             #expect(try await Self.row(bed)[3] == "in_progress")
             // Crashed after.
-            #expect(await announcer.begin(id, description: "Again"))
+            #expect(await announcer.begin(id, description: "Again") == .told)
             #expect(try await Self.row(bed)[4] == "Again")
             try await bed.run("DELETE FROM events")
-            #expect(await announcer.finish(id, failed: false, description: "Done", summary: "{}"))
+            #expect(await announcer.finish(id, failed: false, description: "Done", summary: "{}") == .told)
             #expect(try await Self.row(bed)[3] == "finished")
+        }
+    }
+
+    @Test func `an end stays, whatever somebody says later who has not heard of it`() async throws {
+        try await withTestBed(settings: try Self.settings(channel: "unused")) { bed in
+            try await bed.run(Self.table)
+            let announcer = try #require(try bed.services.announcer("maintenance", bed.queue))
+            let id = Announcer.newID()
+            #expect(await announcer.finish(id, failed: true, description: "Failed", summary: "{}") == .told)
+            #expect(await announcer.update(id, description: "Going on", progress: 10) == .refused)
+            #expect(await announcer.begin(id, description: "Again") == .refused)
+            #expect(await announcer.finish(id, failed: false, description: "Done", summary: "{}") == .refused)
+            #expect(try await Self.row(bed)[3...4] == ["failed", "Failed"])
+        }
+    }
+
+    @Test func `who is told to stop has not told an end`() async throws {
+        try await withTestBed(settings: try Self.settings(channel: "unused")) { bed in
+            try await bed.run(Self.table)
+            let announcer = try #require(try bed.services.announcer("maintenance", bed.queue))
+            let telling = Task {
+                withUnsafeCurrentTask { $0?.cancel() }
+                return await announcer.finish(Announcer.newID(), failed: false, description: "Done", summary: "{}")
+            }
+            #expect(await telling.value == .unreached)
+            #expect(try await bed.int("SELECT count(*) FROM events") == 0)
         }
     }
 
@@ -110,9 +138,9 @@ import Testing
         try await withTestBed(settings: try Self.settings(channel: "unused")) { bed in
             let announcer = try #require(try bed.services.announcer("maintenance", bed.queue))
             let id = Announcer.newID()
-            #expect(await !announcer.begin(id, description: "Starting"))
+            #expect(await announcer.begin(id, description: "Starting") == .refused)
             try await bed.run(Self.table)
-            #expect(await !announcer.update(id, description: "x", progress: 1))
+            #expect(await announcer.update(id, description: "x", progress: 1) == .refused)
             #expect(try await bed.int("SELECT count(*) FROM events") == 0)
         }
     }
@@ -122,9 +150,9 @@ import Testing
             try await bed.run(Self.table)
             let announcer = try #require(try bed.services.announcer("maintenance", bed.queue))
             let id = Announcer.newID()
-            #expect(await announcer.begin(id, description: "Starting"))
-            #expect(await !announcer.update(id, description: "x", progress: 1, summary: "no JSON"))
-            #expect(await announcer.update(id, description: "y", progress: 1))
+            #expect(await announcer.begin(id, description: "Starting") == .told)
+            #expect(await announcer.update(id, description: "x", progress: 1, summary: "no JSON") == .refused)
+            #expect(await announcer.update(id, description: "y", progress: 1) == .told)
             #expect(try await Self.row(bed)[4] == "y")
         }
     }
@@ -144,9 +172,9 @@ import Testing
             )
             let announcer = try #require(try bed.services.announcer("maintenance", bed.queue))
             let id = Announcer.newID()
-            #expect(await announcer.begin(id, description: "Starting"))
-            #expect(await !announcer.update(id, description: "Removing", progress: 1))
-            #expect(await announcer.finish(id, failed: false, description: "Done", summary: "{}"))
+            #expect(await announcer.begin(id, description: "Starting") == .told)
+            #expect(await announcer.update(id, description: "Removing", progress: 1) == .unreached)
+            #expect(await announcer.finish(id, failed: false, description: "Done", summary: "{}") == .told)
             #expect(try await Self.row(bed)[3] == "finished")
         }
     }

@@ -10,7 +10,7 @@ import Testing
           Logs: {table: logs, key: id, max_age: {column: at, age: 1d}}
           Files: {table: files, key: id, max_age: {column: at, age: 1d}}
         indexes:
-          Missing: {in: public, indexes: [{name: logs_at, table: logs, definition: "(at)"}]}
+          Missing: {schema: public, indexes: [{name: logs_at, table: logs, definition: "(at)"}]}
         hooks:
           Push: {command: {argv: [/bin/true]}}
 
@@ -58,6 +58,20 @@ import Testing
         #expect(procedure.stages[2].onFailure == .continue && procedure.stages[2].timeout == nil)
         #expect(procedure.stages[6].work == .vacuum(VacuumScope(tables: ["public.logs", "files"], full: true)))
         #expect(procedure.schedule == nil)
+    }
+
+    @Test(arguments: [
+        ("schedule: {cron: TZ=Asia/Tokyo 0 3 * * *}, ", "Asia/Tokyo"),
+        ("schedule: {cron: \"${CRON}\"}, ", "America/Lima"),
+        ("schedule: {cron: 0 3 * * *, time_zone: Asia/Tokyo}, ", "Asia/Tokyo"),
+        ("schedule: {cron: \"${CRON}\"}, time_zone: Asia/Tokyo, ", "Asia/Tokyo"),
+        ("schedule: {cron: 0 3 * * *}, ", "Europe/Rome"), ("schedule: {cron: \"${UNSET}\"}, ", "Europe/Rome"),
+        ("", "Europe/Rome"),
+    ])
+    func `windows are read in the zone of the procedure, or of its schedule`(_ yaml: String, _ zone: String) throws {
+        let variables = ["TZ": "Europe/Rome", "CRON": "CRON_TZ=America/Lima 0 3 * * *"]
+        let procedure = try self.load("procedure: {\(yaml)stages: [{target: Logs}]}\n", variables)
+        #expect(procedure?.zone.identifier == zone)
     }
 
     @Test(arguments: [
@@ -122,6 +136,53 @@ import Testing
         let error = #expect(throws: ConfigurationError.self) { try self.load(procedure) }
         let text = error?.description ?? ""
         #expect(text.contains(sentence) && text.contains(": procedure"), "\(text)")
+    }
+
+    @Test(arguments: [
+        ("in: project", "there is no group of schemas \"project\"; did you mean projects?; accepted: projects"),
+        ("in: public", "there is no group of schemas \"public\"; accepted: projects"),
+        (
+            "in: projects, schema: public",
+            "the indexes are in each schema of a group already; accepted: one of in and schema"
+        ),
+        ("schema: ''", "is not a name"), ("scheme: public", "unknown key; did you mean \"schema\"?"),
+        ("", "it does not say where; accepted: in, a group of schemas, or schema, a single one"),
+    ])
+    func `where indexes belong is a group or a schema`(_ place: String, _ sentence: String) throws {
+        let index = "indexes: [{name: i, table: t, definition: (at)}]"
+        let yaml = """
+            presets: []
+            schemas: {projects: {like: "project_*"}}
+            indexes: {Wanted: {\(place.isEmpty ? "" : "\(place), ")\(index)}}
+            procedure: {stages: [{index: Wanted}]}
+
+            """
+        let error = #expect(throws: ConfigurationError.self) {
+            try withTemporaryFile(yaml) { path in
+                try Services(environment: Environment(["EBB_CONFIG": path]), label: "ebb.test").procedure()
+            }
+        }
+        #expect(error?.description.contains(sentence) == true, "\(error?.description ?? "")")
+    }
+
+    @Test func `a hook that a stage calls is refused at once when its values are of no use`() throws {
+        let yaml = "presets: []\nhooks: {Call: {http: {url: \"${HOOK_URL}\"}, enabled: \"${HOOK:-true}\"}}\n"
+        func load(_ stage: String, _ variables: [String: String]) throws -> Procedure? {
+            try withTemporaryFile("\(yaml)procedure: {stages: [\(stage)]}\n") { path in
+                let environment = Environment(["EBB_CONFIG": path].merging(variables) { $1 })
+                return try Services(environment: environment, label: "ebb.test").procedure()
+            }
+        }
+        let bad = ["HOOK_URL": "ftp://user:secret@host/"]
+        let error = #expect(throws: ConfigurationError.self) { try load("{hook: Call}", bad) }
+        let text = error?.description ?? ""
+        #expect(text.hasPrefix("HOOK_URL: ") && text.contains("http://") && !text.contains("secret"), "\(text)")
+        #expect(throws: ConfigurationError.self) { try load("{hook: Call}", ["HOOK": "perhaps"]) }
+        // Nobody calls it.
+        #expect(try load("{hook: Call, enabled: false}", bad)?.stages.count == 1)
+        for off in [[:], bad.merging(["HOOK": "no"]) { $1 }, bad.merging(["EBB_OFFLINE": "on"]) { $1 }] {
+            #expect(try load("{hook: Call}", off)?.stages.count == 1)
+        }
     }
 
     @Test func `a stage that an option names is found, or something near it`() throws {

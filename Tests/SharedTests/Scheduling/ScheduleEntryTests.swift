@@ -53,6 +53,18 @@ import Testing
         #expect(entry.reason == nil)
     }
 
+    @Test func `a schedule can be switched off, also one that a preset has a time for`() throws {
+        let own = try #require(try Self.load("", ["B_AGE": "1d", "B_CRON": "off"]).first)
+        #expect(own.timing == nil && own.reason == "B_CRON is off")
+        let literal = try Self.load("schedules: {s: {cron: off, targets: A}}").last
+        #expect(literal?.timing == nil && literal?.reason == "cron is off")
+        let procedure = try Self.load("", ["EBB_MAINTENANCE_CRON": "off"], presets: ["ayon"]).first {
+            $0.work.isProcedure
+        }
+        #expect(procedure?.timing == nil && procedure?.reason == "EBB_MAINTENANCE_CRON is off")
+        #expect(try Self.load("", [:], presets: ["ayon"]).first { $0.work.isProcedure }?.timing != nil)
+    }
+
     @Test func `a target that is off has slots all the same`() throws {
         let entry = try #require(try Self.load("", ["B_CRON": "@hourly"]).first)
         #expect(entry.timing != nil)

@@ -1,3 +1,4 @@
+import Foundation
 import RedisClient
 import TestSupport
 import Testing
@@ -33,6 +34,38 @@ import Testing
             #expect(throws: LeaseLost.self) { try SweepPage(reply) }
             #expect(try await site.exists("old"))
         }
+    }
+
+    @Test func `a sweep that deletes something is told, and one that finds nothing is not`() async throws {
+        try await withTestBed { bed in
+            let site = try SessionSite.ayon(bed)
+            for number in 0..<3 { try await site.add("old-\(number)", age: 300_000) }
+            try await site.add("young", age: 1)
+            _ = try await site.sweep()
+            _ = try await site.sweep()
+            let events = try await bed.queue.events.latest(10)
+            #expect(events.map(\.topic) == ["sweep"])
+            let event = try #require(events.first)
+            #expect(event.subject == "ayon" && event.status == "finished" && event.progress == 100)
+            #expect(event.counts == ["examined": 4, "expired": 3, "deleted": 3])
+            #expect(event.description == "finished, 3 deleted of 4 sessions")
+        }
+    }
+
+    @Test func `what is not known of a sweep is null in JSON`() throws {
+        var report = SweepReport(outcome: .finished, layout: "own")
+        report.ages = [.init(upToSeconds: 600, sessions: 1), .init(upToSeconds: nil, sessions: 2)]
+        let json = try JSONValue(report)
+        #expect(json["oldest_seconds"] == .null && json["events"]?["error"] == .null)
+        #expect(
+            json["ages"]
+                == .array([
+                    .object(["up_to_seconds": .int(600), "sessions": .int(1)]),
+                    .object(["up_to_seconds": .null, "sessions": .int(2)]),
+                ])
+        )
+        let data = try JSONEncoder().encode(report)
+        #expect(try JSONDecoder().decode(SweepReport.self, from: data) == report)
     }
 
     @Test func `many at once sweep once per interval`() async throws {

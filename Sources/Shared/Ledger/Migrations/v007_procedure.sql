@@ -1,12 +1,14 @@
 -- The ledger, version 7: runs of the maintenance procedure.
 --
 -- Who executes one owns it: each write asks for the owner, and the lease, by this database's clock, is renewed three times as
--- often as it lasts. Whoever finds it lapsed may take it over, and goes on at the first stage that is not over.
+-- often as it lasts. Whoever finds it lapsed may take it over, and goes on at the first stage that is not over, or tells of its end
+-- if only that is missing.
 
 CREATE TABLE procedure_run (
   id             text PRIMARY KEY,
   created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
   finished_at    timestamptz,                  -- NULL: not over
+  told_at        timestamptz,                  -- when all who have to know of its end knew
   state          text NOT NULL,                -- in_progress, finished, failed
   error          text,
   owner          text NOT NULL,
