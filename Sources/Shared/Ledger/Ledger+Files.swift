@@ -13,14 +13,20 @@ extension Ledger {
         var owner = Ledger.newOwner()
         /// The store's name.
         package var store: String
+        /// Where it was when the rows were deleted: a list is for no other place.
+        package var location: String
         package var paths: [String]
         /// In the order of the paths; nil while nobody has looked.
         package var sizes: [Int]?
+        /// When it was written, in seconds since 1970 by the database's clock; nil while that is not asked for.
+        package var writtenAt: Int?
 
-        package init(run: String, batch: String, store: String, paths: [String], sizes: [Int]?) {
+        /// - `paths`: each of one row alone; a second one is the same file.
+        package init(run: String, batch: String, store: String, location: String, paths: [String], sizes: [Int]?) {
             self.run = run
             self.batch = batch
             self.store = store
+            self.location = location
             self.paths = paths
             self.sizes = sizes
         }
@@ -34,18 +40,26 @@ extension Ledger {
         package var bytes: Int
     }
 
+    /// Lets a transaction's commit wait until it would survive a crash, should the role or the database be less strict: files do
+    /// not come back with their rows.
+    package static let durably = PostgresStatement(
+        """
+        SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'
+        """
+    )
+
     /// Writes a list, and leaves the batch open; part of the transaction that deletes the rows.
     package func list(_ claim: FileClaim) -> PostgresStatement {
         PostgresStatement(
             """
             WITH open AS (
               UPDATE \(self.table("batch")) SET outcome = 'open', owner = $3 WHERE run = $1 AND batch = $2)
-            INSERT INTO \(self.table("file_list")) (run, batch, store, paths, sizes)
-            VALUES ($1, $2, $4, $5::text[], $6::bigint[])
+            INSERT INTO \(self.table("file_list")) (run, batch, store, paths, sizes, location)
+            VALUES ($1, $2, $4, $5::text[], $6::bigint[], $7)
             """,
             [
                 claim.run, claim.batch, claim.owner, claim.store, SQLText.array(claim.paths),
-                SQLText.array((claim.sizes ?? []).map { String($0) }),
+                SQLText.array((claim.sizes ?? []).map { String($0) }), claim.location,
             ]
         )
     }
@@ -73,7 +87,8 @@ extension Ledger {
             guard taken.affectedRows == 1 else { return nil }
             let row = try connection.run(
                 """
-                SELECT store, to_json(paths), array_to_string(sizes, ' ') FROM \(self.table("file_list"))
+                SELECT store, to_json(paths), array_to_string(sizes, ' '), location, floor(extract(epoch FROM written_at))::bigint
+                FROM \(self.table("file_list"))
                 WHERE run = $1 AND batch = $2
                 """,
                 [run, batch]
@@ -84,32 +99,35 @@ extension Ledger {
                 run: run,
                 batch: batch,
                 store: try row.text(0),
+                location: try row.text(3),
                 paths: try Self.strings(json: row.text(1)),
                 sizes: sizes.isEmpty ? nil : sizes
             )
             claim.owner = owner
+            claim.writtenAt = row.int(4)
             return claim
         }
     }
 
     /// Writes how large files are before any of them goes, so that whoever comes next counts the same.
     ///
-    /// - Returns: false when somebody else has the batch now: no file may be touched then.
+    /// - Returns: when the list was written; nil when somebody else has the batch now: no file may be touched then.
     package func measure(
         _ claim: FileClaim,
         sizes: [Int],
         limits: TransactionSettings.TimeLimits,
         _ connection: PostgresConnection
-    ) async throws -> Bool {
+    ) async throws -> Int? {
         try await self.files(limits, connection) { connection in
             try connection.run(
                 """
                 UPDATE \(self.table("file_list")) AS l SET sizes = $4::bigint[]
                 FROM \(self.table("batch")) AS b
                 WHERE l.run = $1 AND l.batch = $2 AND b.run = $1 AND b.batch = $2 AND b.owner = $3 AND b.outcome = 'open'
+                RETURNING floor(extract(epoch FROM l.written_at))::bigint
                 """,
                 [claim.run, claim.batch, claim.owner, SQLText.array(sizes.map { String($0) })]
-            ).affectedRows == 1
+            ).rows.first?.int(0)
         }
     }
 

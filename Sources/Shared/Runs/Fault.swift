@@ -45,7 +45,7 @@ package enum Fault: Sendable, Hashable {
         case RunContext.Obstacle.otherDefinition, RunContext.Obstacle.otherStore: self = .otherDefinition
         case RunContext.Obstacle.schemaGone: self = .gone
         case RunContext.Obstacle.unknownRun: self = .unknownRun
-        case is RunContext.Obstacle, is PlanningError: self = .run
+        case is RunContext.Obstacle, is PlanningError, is ConfigurationError: self = .run
         default: self = .other
         }
     }

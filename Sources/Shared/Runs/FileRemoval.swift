@@ -24,23 +24,36 @@ package struct FileRemoval: Sendable {
         _ claim: Ledger.FileClaim,
         _ connection: PostgresConnection
     ) async throws -> Ledger.BatchRecord? {
+        let destination = try self.destination(claim.store)
+        if let location = destination.location, location != claim.location {
+            throw PlanningError(
+                "files of deleted rows are in \(claim.location), and the store \(claim.store) is \(location) here"
+            )
+        }
         let count: Ledger.FileCount
-        switch try self.destination(claim.store) {
+        switch destination {
         case .folder(let store):
             var sizes = claim.sizes ?? []
-            if claim.sizes == nil {
-                sizes = try await store.sizes(of: claim.paths)
-                guard try await self.ledger.measure(claim, sizes: sizes, limits: self.limits, connection) else {
-                    return nil
-                }
+            if claim.sizes == nil { sizes = try await store.sizes(of: claim.paths) }
+            var writtenAt = claim.writtenAt
+            if claim.sizes == nil || writtenAt == nil {
+                writtenAt = try await self.ledger.measure(claim, sizes: sizes, limits: self.limits, connection)
             }
-            try await store.remove(claim.paths)
+            guard let writtenAt else { return nil }
+            let newer = try await store.remove(claim.paths, writtenBy: writtenAt)
             let found = sizes.filter { $0 != FolderStore.missing }
             count = Ledger.FileCount(
                 deleted: found.count,
                 missing: sizes.count - found.count,
                 bytes: found.reduce(0, +)
             )
+            if newer > 0 {
+                self.logger.log(
+                    .warning,
+                    "files stay that were written after their rows were deleted",
+                    [.run: "\(claim.run)", .batch: "\(claim.batch)", .count: "\(newer)"]
+                )
+            }
         case .bucket(let store):
             try await self.delete(claim.paths, in: store)
             count = Ledger.FileCount(
@@ -48,11 +61,12 @@ package struct FileRemoval: Sendable {
                 missing: 0,
                 bytes: (claim.sizes ?? []).reduce(0, +)
             )
-        case .off(let reason): throw PlanningError("the store \(claim.store) is off here: \(reason)")
+        case .off(let reason):
+            throw PlanningError("the store \(claim.store) is off on \(HostName.current): \(reason)")
         }
         if count.missing > 0 {
             self.logger.log(
-                .notice,
+                .debug,
                 "files of rows were gone before",
                 [.run: "\(claim.run)", .batch: "\(claim.batch)", .count: "\(count.missing)"]
             )

@@ -104,6 +104,15 @@ package struct Stores: Sendable {
         case folder(FolderStore)
         /// The reason names what is missing.
         case off(reason: String)
+
+        /// Where it is, whatever it is called here; nil when it is off.
+        package var location: String? {
+            switch self {
+            case .bucket(let store): store.configuration.location
+            case .folder(let store): store.root
+            case .off: nil
+            }
+        }
     }
 
     /// - Throws: `ConfigurationError` for a value that cannot be used.

@@ -28,7 +28,7 @@ package struct FolderError: Error, Sendable, Hashable, CustomStringConvertible {
     static func unsafe(_ path: String, in store: FolderStore, _ problem: String) -> FolderError {
         FolderError(
             kind: .unsafe,
-            description: "\(path) in \(store.root) \(problem); accepted: a file in folders of their own"
+            description: "\(path) in \(store.root) \(problem); accepted: a file, with folders on the way to it"
         )
     }
 

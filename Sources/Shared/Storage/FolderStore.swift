@@ -57,20 +57,35 @@ package struct FolderStore: Sendable, Hashable {
 
     /// Removes files, and their own folders where those are empty then; a file that is gone is as good as removed.
     ///
-    /// - Throws: `FolderError` for the first file that cannot be removed, once all others are; `CancellationError`.
-    package func remove(_ paths: [String]) async throws {
+    /// - `limit`: one that was written to later stays: it is somebody's new one under the old path.
+    /// - Returns: how many stay for that.
+    /// - Throws: `FolderError` for the first file that cannot be removed, once all others are, and when files are missing and
+    ///   there is nothing in the store at all; `CancellationError`.
+    package func remove(_ paths: [String], writtenBy limit: Int) async throws -> Int {
         var failure: FolderError?
+        var removal = Removal()
         for part in Self.chunks(of: paths) {
             try Task.checkCancellation()
-            let problem = try await FileThread.shared.run { try self.remove(part, of: paths) }
-            failure = failure ?? problem
+            let found = try await FileThread.shared.run { try self.remove(part, of: paths, writtenBy: limit) }
+            removal.missing += found.missing
+            removal.newer += found.newer
+            failure = failure ?? found.failure
         }
+        if removal.missing > 0 { try await FileThread.shared.run { try self.checkNotEmpty() } }
         if let failure { throw failure }
+        return removal.newer
+    }
+
+    private struct Removal: Sendable {
+        var missing = 0
+        var newer = 0
+        var failure: FolderError?
     }
 
     /// Positions of paths, those of one folder together.
     private static func chunks(of paths: [String]) -> [[Int]] {
-        let order = paths.indices.sorted { paths[$0] < paths[$1] }
+        // By bytes: two forms of one letter are two names to a file system, and one to a string's comparison.
+        let order = paths.indices.sorted { paths[$0].utf8.lexicographicallyPrecedes(paths[$1].utf8) }
         return stride(from: 0, to: order.count, by: Self.chunk).map {
             Array(order[$0..<min($0 + Self.chunk, order.count)])
         }
@@ -93,23 +108,33 @@ package struct FolderStore: Sendable, Hashable {
         }
     }
 
-    private func remove(_ part: [Int], of paths: [String]) throws -> FolderError? {
+    private func remove(_ part: [Int], of paths: [String], writtenBy limit: Int) throws -> Removal {
         try self.withRoot { root in
+            var removal = Removal()
             var emptied: Set<ArraySlice<String>> = []
-            let failure = self.each(part, of: paths, in: root) { (position, folder, name) throws(FolderError) in
+            var found = 0
+            removal.failure = self.each(part, of: paths, in: root) { (position, folder, name) throws(FolderError) in
                 let path = paths[part[position]]
+                var facts = stat()
+                guard try self.works(path, fstatat(folder, name, &facts, AT_SYMLINK_NOFOLLOW)) else { return }
+                found += 1
+                guard facts.st_mtim.tv_sec <= limit else {
+                    removal.newer += 1
+                    return
+                }
                 guard try self.works(path, unlinkat(folder, name, 0)) else { return }
                 // A first-level folder stays: a store with nothing in it could not be told from one that is not mounted.
                 let parts = try StoredPath.parts(path).dropLast()
                 if parts.count > 1 { emptied.insert(parts) }
             }
+            removal.missing = part.count - found
             for folder in emptied {
                 guard let name = folder.last, let parent = try self.open(folder.dropLast(), in: root) else { continue }
                 // One that still holds something stays, and what else keeps it from going is nobody's loss.
                 _ = unlinkat(parent, name, AT_REMOVEDIR)
                 close(parent)
             }
-            return failure
+            return removal
         }
     }
 
@@ -129,7 +154,7 @@ package struct FolderStore: Sendable, Hashable {
         for (position, index) in part.enumerated() {
             do throws(FolderError) {
                 let parts = try StoredPath.parts(paths[index])
-                if current?.parts != parts.dropLast() {
+                if current.map({ StoredPath.isSame($0.parts, parts.dropLast()) }) != true {
                     leave()
                     current = nil
                     current = (
@@ -166,7 +191,7 @@ package struct FolderStore: Sendable, Hashable {
             if next >= 0 { continue }
             let path = parts.joined(separator: "/")
             switch code {
-            case ENOENT: return nil
+            case ENOENT, ENAMETOOLONG: return nil
             case ELOOP, ENOTDIR:
                 throw FolderError.unsafe(path, in: self, "leads over \(part), which is a symbolic link or no folder")
             default: throw FolderError.failed(path, in: self, code)
@@ -179,7 +204,7 @@ package struct FolderStore: Sendable, Hashable {
     private func works(_ path: String, _ result: CInt) throws(FolderError) -> Bool {
         if result == 0 { return true }
         switch errno {
-        case ENOENT: return false
+        case ENOENT, ENAMETOOLONG: return false
         case EISDIR: throw FolderError.unsafe(path, in: self, "is a folder")
         case let code: throw FolderError.failed(path, in: self, code)
         }
@@ -200,7 +225,10 @@ package enum StoredPath {
     ///
     /// - Throws: `FolderError` for one that is empty or absolute, or has a part that is empty, `.` or `..`.
     package static func parts(_ path: String) throws(FolderError) -> [String] {
-        let parts = path.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        // By bytes, as the file system does it: to a string, a slash with an accent behind it is another letter.
+        let parts = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).map {
+            String(decoding: $0, as: UTF8.self)
+        }
         guard parts.allSatisfy({ !$0.isEmpty && $0 != "." && $0 != ".." }), !path.utf8.contains(0) else {
             throw FolderError(
                 kind: .unsafe,
@@ -209,5 +237,10 @@ package enum StoredPath {
             )
         }
         return parts
+    }
+
+    /// Whether two folders have the same name to a file system.
+    static func isSame(_ one: ArraySlice<String>, _ other: ArraySlice<String>) -> Bool {
+        one.elementsEqual(other) { $0.utf8.elementsEqual($1.utf8) }
     }
 }

@@ -23,6 +23,8 @@ package struct StoreDefinition: Sendable, Hashable {
         case secretAccessKey = "secret_access_key"
         case sessionToken = "session_token"
         case prefix
+        /// In place of a prefix: a folder that stands in front of every key, without its first slash.
+        case root
         /// A folder instead of a bucket: its absolute path.
         case folder
     }
@@ -61,6 +63,8 @@ extension StoreDefinition {
         } else {
             endpoint = nil
         }
+        var prefix = try self.value(.prefix, environment)?.text ?? ""
+        if let root = try self.value(.root, environment) { prefix = try self.parse(.root, root, Self.root) }
         var usesPathStyle = false
         if let text = try self.value(.pathStyle, environment) {
             usesPathStyle = try self.parse(.pathStyle, text, FlagText.parse)
@@ -72,7 +76,7 @@ extension StoreDefinition {
                 bucket: try self.parse(.bucket, bucket, Self.bucket),
                 usesPathStyle: usesPathStyle,
                 credentials: try self.credentials(environment),
-                prefix: try self.value(.prefix, environment)?.text ?? ""
+                prefix: prefix
             )
         )
     }
@@ -178,6 +182,19 @@ extension StoreDefinition {
             throw RejectedValue(text, "is no folder of its own", accepted: "an absolute path below /")
         }
         return String(path)
+    }
+
+    /// The prefix that a folder makes.
+    static func root(_ text: String) throws(RejectedValue) -> String {
+        guard !text.contains("{") else {
+            throw RejectedValue(
+                text,
+                "has a place to be filled in",
+                accepted: "the folder as it stands in front of keys"
+            )
+        }
+        let path = String(text.drop { $0 == "/" }.reversed().drop { $0 == "/" }.reversed())
+        return path.isEmpty ? "" : path + "/"
     }
 
     static func bucket(_ text: String) throws(RejectedValue) -> String {

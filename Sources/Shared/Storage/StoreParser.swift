@@ -23,6 +23,11 @@ struct StoreParser {
             }
         } else {
             _ = try given.required("bucket", accepted: "the bucket's name, or ${NAME} for a variable")
+            if let root = given[StoreDefinition.Field.root.rawValue],
+                given[StoreDefinition.Field.prefix.rawValue] != nil
+            {
+                throw root.error("root and prefix are both given; accepted: one of them")
+            }
         }
         var fields: [StoreDefinition.Field: Knob] = [:]
         var enabled: Knob?
@@ -60,6 +65,7 @@ struct StoreParser {
         case .endpoint: _ = try StoreDefinition.endpoint(literal)
         case .bucket: _ = try StoreDefinition.bucket(literal)
         case .folder: _ = try StoreDefinition.folder(literal)
+        case .root: _ = try StoreDefinition.root(literal)
         case .region, .accessKeyID, .secretAccessKey, .sessionToken, .prefix: break
         }
     }

@@ -9,8 +9,8 @@ extension BatchExecutor {
     ///
     /// A file must not go before its row, or a crash leaves rows that promise what is gone; nor may a row go and nothing be left
     /// that knows its file. A transaction covers no file system, so the list is what makes up for it: written with the delete, it
-    /// is there exactly when the rows are not. From the commit on nobody can ask for the files, and the batch stays open until
-    /// its list is confirmed. Whoever meets it then, the next attempt or the end of the run, removes what the list names, as
+    /// is there exactly when the rows are not. From the commit on nobody asks for the files any more, unless the path is used
+    /// again, which a later time of the file tells; and the batch stays open until its list is confirmed. Whoever meets it then, the next attempt or the end of the run, removes what the list names, as
     /// often as it takes: a file that is gone already is as good as removed.
     ///
     /// - Throws: as `run`; `FolderError`, `StorageError`: the batch is open then, if its rows are gone.
@@ -32,7 +32,8 @@ extension BatchExecutor {
         let outcome = try await self.run(deletes, of: message, range, context, mode, connection) { result in
             if let unlink { claim = try self.claim(result, of: message, unlink) }
             let keys = try result.rows.map { try $0.text(0) }
-            return [after.update(keys), claim.map { self.ledger.list($0) }].compactMap { $0 }
+            let list = claim.map { [Ledger.durably, self.ledger.list($0)] } ?? []
+            return [after.update(keys)].compactMap { $0 } + list
         }
         switch outcome {
         case .deleted: break
@@ -60,15 +61,24 @@ extension BatchExecutor {
         _ unlink: After.Unlink
     ) throws -> Ledger.FileClaim? {
         let files = result.rows.filter { $0[1] != nil }
-        let paths = try files.map { try $0.text(1) }
-        for path in paths { _ = try StoredPath.parts(path) }
-        guard !paths.isEmpty else { return nil }
+        var paths: [String] = []
+        var sizes: [Int] = []
+        var known: Set<[UInt8]> = []
+        for row in files {
+            let path = try row.text(1)
+            _ = try StoredPath.parts(path)
+            guard known.insert(Array(path.utf8)).inserted else { continue }
+            paths.append(path)
+            sizes.append(row.int(2) ?? 0)
+        }
+        guard let location = try self.removal.destination(unlink.store).location, !paths.isEmpty else { return nil }
         return Ledger.FileClaim(
             run: message.run,
             batch: message.batch,
             store: unlink.store,
+            location: location,
             paths: paths,
-            sizes: unlink.size == nil ? nil : files.map { $0.int(2) ?? 0 }
+            sizes: unlink.size == nil ? nil : sizes
         )
     }
 
@@ -81,7 +91,7 @@ extension BatchExecutor {
         _ connection: PostgresConnection
     ) async throws {
         switch try self.removal.destination(name) {
-        case .off(let reason): throw PlanningError("the store \(name) is off here: \(reason)")
+        case .off(let reason): throw PlanningError("the store \(name) is off on \(HostName.current): \(reason)")
         case .bucket(let store): _ = try await store.checkBucket()
         case .folder(let store):
             try await store.check()

@@ -10,6 +10,7 @@ CREATE TABLE file_list (
   run         text NOT NULL,
   batch       text NOT NULL,
   store       text NOT NULL,              -- its name in the configuration
+  location    text NOT NULL,              -- where it was when the rows were deleted
   paths       text[] NOT NULL,
   sizes       bigint[] NOT NULL,          -- empty: not looked at yet; -1: there was no such file
   deleted     integer,                    -- NULL: not confirmed
