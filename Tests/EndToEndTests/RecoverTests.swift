@@ -20,7 +20,7 @@ import Testing
                 try await sandbox.slow(by: 0)
                 let recover = try await sandbox.producer("recover", run)
                 #expect(recover.status == .exited(0), "\(recover.errors)")
-                #expect(recover.output.contains("rows were deleted before"))
+                #expect(recover.output.contains(" rows deleted before"))
                 try await sandbox.untilState("finished", of: run)
                 #expect(workers.filter { !$0.isAlive }.isEmpty)
                 return run

@@ -1,3 +1,4 @@
+import RedisClient
 import Synchronization
 import TestSupport
 import Testing
@@ -59,10 +60,14 @@ import Testing
             presets: []
             hooks: {Good: {command: {argv: [/bin/true]}}}
             procedure: {stages: [{hook: Good, enabled: off}, {hook: Good, name: Left}, {sweep: sessions}]}
+            sessions: {keys: "${SESSIONS}:{token}", last_used: {json: seen}, lifetime: 1h}
             """
-        try await withTestBed(settings: settings, variables: ["EBB_SESSIONS": "own"]) { bed in
-            let store = SessionStore(redis: bed.queue.redis, keys: bed.queue.keys, lifetime: .milliseconds(1))
-            for user in ["alice", "bob"] { _ = try await store.create(user: user) }
+        try await withTestBed(settings: settings, variables: ["SESSIONS": "unknown yet"]) { bed in
+            let prefix = "{\(bed.namespace)}:product"
+            let bed = try bed.with(["SESSIONS": prefix])
+            for user in ["alice", "bob"] {
+                _ = try await bed.queue.redis.send("SET", "\(prefix):\(user)", "{\"seen\":1}")
+            }
             let lines = Lines()
             let record = try await bed.procedure(selection: StageSelection(skip: ["Left"]), [lines])
             #expect(record.rows == 0 && record.sessions == 2)

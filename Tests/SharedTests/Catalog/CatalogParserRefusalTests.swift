@@ -73,13 +73,13 @@ import Testing
             lines: "table: t\nkey: id\nmax_ages: 1",
             sentence: "5: targets.T.max_ages: unknown key; did you mean \"max_age\"? "
                 + "accepted: schema, in, table, key, joins, max_age, expires_at, keep_newest, where, protect, unreferenced, order, "
-                + "strategy, defer, drain_first, schedule"
+                + "strategy, defer, drain_first, after, schedule"
         ),
         Refusal(
             lines: "removed: gone",
             sentence: "3: targets.T.removed: unknown key; "
                 + "accepted: schema, in, table, key, joins, max_age, expires_at, keep_newest, where, protect, unreferenced, order, "
-                + "strategy, defer, drain_first, schedule"
+                + "strategy, defer, drain_first, after, schedule"
         ),
         Refusal(
             lines: "table: t\nkey: id\nmax_age: {column: created_at, age: ten}",
