@@ -74,7 +74,8 @@ import Testing
 
             let runs = try await ayon.cleanEach("UnusedFiles", environment: Self.shortLeases)
             #expect(runs.map(\.state) == ["finished", "finished"])
-            #expect(runs.map(\.rows.deleted) == [600, 600])
+            // On a slow machine, a run may have been over before the kill, and another one was enqueued.
+            #expect(try await ayon.number("SELECT sum(rows) FROM \(ayon.namespace).run") == 1_200)
             #expect(try await ayon.number("SELECT sum(deleted) FROM \(list)") == 1_200)
             #expect(try await ayon.number("SELECT count(*) FROM \(list) WHERE deleted IS NULL") == 0)
             try await ayon.expectAyon()
