@@ -15,6 +15,20 @@ extension TestBed {
         )
     }
 
+    /// The first batch of a run that was planned, and what is known of the run, as a worker has them.
+    func firstLease(of record: RunRecord) async throws -> (lease: Lease, context: RunContext) {
+        let work = try await self.queue.poll(
+            Queue.Poll(consumer: "test", lease: .seconds(15), slots: 2, reclaim: nil)
+        )
+        let context = try await RunContext.load(
+            record.run,
+            catalog: self.services.catalog,
+            ledger: self.ledger,
+            self.connection
+        )
+        return (try #require(work.leases.first), context)
+    }
+
     /// Works with the real worker until no run is left to work on.
     ///
     /// Throws `UnexpectedState` with what the queue knows when that does not come about.

@@ -75,7 +75,7 @@ extension Ledger {
         _ connection: PostgresConnection
     ) async throws -> FileClaim? {
         let owner = Self.newOwner()
-        return try await self.files(limits, connection) { connection in
+        return try await self.transaction(connection, with: .outsideTables(limits)) { connection in
             let taken = try connection.run(
                 """
                 UPDATE \(self.table("batch")) SET owner = $3
@@ -118,7 +118,7 @@ extension Ledger {
         limits: TransactionSettings.TimeLimits,
         _ connection: PostgresConnection
     ) async throws -> Int? {
-        try await self.files(limits, connection) { connection in
+        try await self.transaction(connection, with: .outsideTables(limits)) { connection in
             try connection.run(
                 """
                 UPDATE \(self.table("file_list")) AS l SET sizes = $4::bigint[]
@@ -140,7 +140,7 @@ extension Ledger {
         limits: TransactionSettings.TimeLimits,
         _ connection: PostgresConnection
     ) async throws -> BatchRecord? {
-        try await self.files(limits, connection) { connection in
+        try await self.transaction(connection, with: .outsideTables(limits)) { connection in
             let row = try connection.run(
                 """
                 UPDATE \(self.table("batch")) SET outcome = 'done', owner = NULL, bytes = $4::bigint, settled_at = now()
@@ -193,17 +193,5 @@ extension Ledger {
             "SELECT EXISTS (SELECT FROM \(self.table("file_list")) WHERE run = $1 AND batch = $2 AND deleted IS NULL)",
             [run, batch]
         ).rows.first?.bool(0) == true
-    }
-
-    private func files<Value: Sendable>(
-        _ limits: TransactionSettings.TimeLimits,
-        _ connection: PostgresConnection,
-        _ body: @Sendable (isolated PostgresConnection) throws -> Value
-    ) async throws -> Value {
-        let settings = TransactionSettings(for: .objects(.uploads), limits: limits).statement()
-        return try await connection.transaction { connection in
-            _ = try connection.run(settings.sql, settings.parameters)
-            return try body(connection)
-        }
     }
 }

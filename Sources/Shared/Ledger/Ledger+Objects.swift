@@ -40,7 +40,7 @@ extension Ledger {
         _ connection: PostgresConnection
     ) async throws -> ObjectClaim? {
         let owner = String(UInt64.random(in: .min ... .max), radix: 36)
-        return try await self.objects(limits, connection) { connection in
+        return try await self.transaction(connection, with: .outsideTables(limits)) { connection in
             let claimed = try connection.run(
                 """
                 INSERT INTO \(self.table("batch")) AS b (run, batch, outcome, owner)
@@ -81,7 +81,7 @@ extension Ledger {
         limits: TransactionSettings.TimeLimits,
         _ connection: PostgresConnection
     ) async throws -> Bool {
-        try await self.objects(limits, connection) { connection in
+        try await self.transaction(connection, with: .outsideTables(limits)) { connection in
             try connection.run(
                 """
                 INSERT INTO \(self.table("object_list")) (run, batch, list, keys, sizes)
@@ -108,7 +108,7 @@ extension Ledger {
         limits: TransactionSettings.TimeLimits,
         _ connection: PostgresConnection
     ) async throws -> Bool {
-        try await self.objects(limits, connection) { connection in
+        try await self.transaction(connection, with: .outsideTables(limits)) { connection in
             let counted = try connection.run(
                 """
                 UPDATE \(self.table("batch")) AS b SET rows = rows + $4::bigint, bytes = bytes + $5::bigint
@@ -143,7 +143,7 @@ extension Ledger {
         limits: TransactionSettings.TimeLimits,
         _ connection: PostgresConnection
     ) async throws -> BatchRecord? {
-        try await self.objects(limits, connection) { connection in
+        try await self.transaction(connection, with: .outsideTables(limits)) { connection in
             let row = try connection.run(
                 """
                 UPDATE \(self.table("batch")) AS b
@@ -188,18 +188,5 @@ extension Ledger {
             [run, String(generation)]
         ).rows.first
         return (row?.int(0) ?? 0, row?.int(1) ?? 0)
-    }
-
-    /// A transaction with a batch's time limits.
-    private func objects<Value: Sendable>(
-        _ limits: TransactionSettings.TimeLimits,
-        _ connection: PostgresConnection,
-        _ body: @Sendable (isolated PostgresConnection) throws -> Value
-    ) async throws -> Value {
-        let settings = TransactionSettings(for: .objects(.uploads), limits: limits).statement()
-        return try await connection.transaction { connection in
-            _ = try connection.run(settings.sql, settings.parameters)
-            return try body(connection)
-        }
     }
 }

@@ -67,12 +67,15 @@ package struct Ledger: Sendable {
         }
     }
 
-    /// Runs `body` in a transaction with the time limits of a step: a client that freezes must not hold a run for ever.
+    /// Runs `body` in a transaction with time limits: a client that freezes must not hold a run for ever.
+    ///
+    /// - `settings`: by default those of a step.
     func transaction<Value: Sendable>(
         _ connection: PostgresConnection,
+        with settings: TransactionSettings = .searching,
         _ body: @Sendable (isolated PostgresConnection) throws -> Value
     ) async throws -> Value {
-        let settings = TransactionSettings.searching.statement()
+        let settings = settings.statement()
         return try await connection.transaction { connection in
             _ = try connection.run(settings.sql, settings.parameters)
             return try body(connection)

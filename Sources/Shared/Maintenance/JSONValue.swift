@@ -14,6 +14,7 @@ package enum JSONValue: Sendable, Hashable, Codable {
         let container = try decoder.singleValueContainer()
         if container.decodeNil() {
             self = .null
+            // A decoder only tells what a value is by failing to read it as something else; the last try throws what is left.
         } else if let value = try? container.decode(Bool.self) {
             self = .bool(value)
         } else if let value = try? container.decode(Int.self) {

@@ -45,16 +45,17 @@ package struct StageRecord: Sendable, Equatable {
     package var subject: String
     package var state: StageState
     /// Why, for all but `finished`.
-    package var reason: String?
-    package var startedAt: String?
-    package var finishedAt: String?
+    @OrNull package var reason: String?
+    @OrNull package var startedAt: String?
+    @OrNull package var finishedAt: String?
     package var rows: Int
-    package var detail: JSONValue?
+    @OrNull package var detail: JSONValue?
 
     /// Whether it vacuums what the procedure has deleted rows from.
     package var vacuumsTouched: Bool {
         self.kind == StageWork.Kind.vacuum.rawValue && self.subject == VacuumScope.touched
     }
+
     /// Sessions that it has deleted, which are no rows.
     package var sessions: Int { self.kind == StageWork.Kind.sweep.rawValue ? self.detail?["deleted"]?.int ?? 0 : 0 }
 }
@@ -136,20 +137,6 @@ extension StageRecord: Encodable {
         case name, kind, subject, state, reason, rows, detail
         case startedAt = "started_at"
         case finishedAt = "finished_at"
-    }
-
-    /// Every name is always there; what is not known is null.
-    package func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(self.name, forKey: .name)
-        try container.encode(self.kind, forKey: .kind)
-        try container.encode(self.subject, forKey: .subject)
-        try container.encode(self.state, forKey: .state)
-        try container.encode(self.reason, forKey: .reason)
-        try container.encode(self.startedAt, forKey: .startedAt)
-        try container.encode(self.finishedAt, forKey: .finishedAt)
-        try container.encode(self.rows, forKey: .rows)
-        try container.encode(self.detail, forKey: .detail)
     }
 }
 

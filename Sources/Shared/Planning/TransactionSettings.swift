@@ -49,6 +49,11 @@ package struct TransactionSettings: Sendable, Equatable {
             ] + off
     }
 
+    /// For what a batch writes into the ledger of objects and files, within its own limits.
+    static func outsideTables(_ limits: TimeLimits) -> TransactionSettings {
+        TransactionSettings(for: .objects(.uploads), limits: limits)
+    }
+
     /// For queries whose plan is the database's to choose.
     package static let searching = TransactionSettings(.step, off: [])
 

@@ -23,7 +23,7 @@ import Testing
 
         """
 
-    private static let environment = `Producer maintenance`.environment
+    private static let environment = Projects.environment
 
     /// Rows go slowly, four seconds in all; the other system refuses ends while `deaf` has a row.
     private static func prepare(_ sandbox: Sandbox) async throws {

@@ -4,7 +4,7 @@ import Testing
 @Suite(.timeLimit(.minutes(2))) struct `Producer maintenance without Redis` {
     @Test func `waits at its stage until Redis is back, and counts exactly`() async throws {
         let procedure = "procedure: {stages: [{target: Events, timeout: 10m}, {vacuum: touched}]}\n"
-        let environment = `Producer maintenance`.environment
+        let environment = Projects.environment
         try await withRedisSandbox(Events.target() + procedure) { sandbox, server in
             try await sandbox.createEvents(20_000)
             try await sandbox.slowDown()

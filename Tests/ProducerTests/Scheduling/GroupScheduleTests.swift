@@ -32,20 +32,9 @@ import Testing
     @Test func `a slot fires once in every schema, however many race for it`() async throws {
         try await self.withSchedule(["a", "b", "c"]) { bed, set in
             let replicas = try (0..<6).map { _ in try bed.replica() }
-            func race() async throws {
-                try await withThrowingTaskGroup { group in
-                    for replica in replicas {
-                        group.addTask {
-                            var replica = replica
-                            for _ in 0..<3 { try await replica.look() }
-                        }
-                    }
-                    try await group.waitForAll()
-                }
-            }
-            try await race()
+            try await replicas.race()
             try await bed.setClock("2031-05-21 12:10:00Z")
-            try await race()
+            try await replicas.race()
             let schemas = try await bed.strings("SELECT schema_name FROM \(bed.ledger.table("run")) ORDER BY 1")
             #expect(schemas == ["a", "b", "c"].map(set.name))
             #expect(try await bed.outcome() == "started 3 runs")

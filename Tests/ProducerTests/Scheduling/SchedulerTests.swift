@@ -36,22 +36,11 @@ import Testing
     @Test func `a slot fires once, however many race for it`() async throws {
         try await self.withSchedule(#"cron: "*/10 * * * *""#) { bed in
             let replicas = try (0..<8).map { _ in try bed.replica() }
-            func race() async throws {
-                try await withThrowingTaskGroup { group in
-                    for replica in replicas {
-                        group.addTask {
-                            var replica = replica
-                            for _ in 0..<3 { try await replica.look() }
-                        }
-                    }
-                    try await group.waitForAll()
-                }
-            }
-            try await race()
+            try await replicas.race()
             #expect(try await bed.slots() == [])
             for slot in 1...5 {
                 try await bed.setClock("2031-05-21 12:\(slot)0:00Z")
-                try await race()
+                try await replicas.race()
                 #expect(try await bed.slots().count == slot)
                 try await bed.endRuns()
             }

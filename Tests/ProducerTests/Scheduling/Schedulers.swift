@@ -18,6 +18,21 @@ struct Replica {
     mutating func pause() async throws -> Duration { try await self.scheduler.look() }
 }
 
+extension [Replica] {
+    /// Lets all of them look three times, at once.
+    func race() async throws {
+        try await withThrowingTaskGroup { group in
+            for replica in self {
+                group.addTask {
+                    var replica = replica
+                    for _ in 0..<3 { try await replica.look() }
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+}
+
 /// What a replica has logged.
 final class MessageLog: Sendable {
     private let messages = Mutex<[String]>([])

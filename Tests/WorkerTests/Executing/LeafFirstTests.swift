@@ -27,18 +27,8 @@ import Testing
             )
             let record = try await bed.start(batchRows: 10_000)
             try await bed.step(record.run)
-            let work = try await bed.queue.poll(
-                Queue.Poll(consumer: "test", lease: .seconds(15), slots: 2, reclaim: nil)
-            )
-            let lease = try #require(work.leases.first)
-            let context = try await RunContext.load(
-                record.run,
-                catalog: bed.services.catalog,
-                ledger: bed.ledger,
-                bed.connection
-            )
-            let executor = bed.executor()
-            try await body(bed, executor, lease, context)
+            let (lease, context) = try await bed.firstLease(of: record)
+            try await body(bed, bed.executor(), lease, context)
         }
     }
 

@@ -1,0 +1,122 @@
+import Foundation
+import PostgresClient
+import Testing
+
+/// `producer maintenance --json`.
+struct ProcedureDocument: Decodable, Sendable {
+    struct Stage: Decodable, Sendable {
+        var name: String
+        var kind: String
+        var subject: String
+        var state: String
+        var reason: String?
+        var started_at: String?
+        var finished_at: String?
+        var rows: Int
+    }
+
+    var procedure: String
+    var state: String
+    var error: String?
+    var rows: Int
+    var lapsed: Bool
+    var taken_over: Int
+    var only: [String]
+    var skip: [String]
+    var stages: [Stage]
+
+    var states: [String] { self.stages.map { "\($0.name): \($0.state)" } }
+}
+
+/// A product with projects, and a procedure that cleans them.
+enum Projects {
+    /// Two projects, a table of everybody's, and all kinds of stages.
+    static let configuration = """
+        presets: []
+        schemas:
+          projects: {like: "SCHEMA_*"}
+        targets:
+          Logs: {schema: SCHEMA, table: logs, key: id, max_age: {column: at, age: 1d}}
+          Files: {in: projects, table: files, key: id, max_age: {column: at, age: 1d}}
+          Off: {schema: SCHEMA, table: logs, key: id, max_age: {column: at, age: "${OFF_AGE}"}}
+        indexes:
+          Missing: {in: projects, indexes: [{name: files_at, table: files, definition: "(at)"}]}
+        hooks:
+          Note: {command: {argv: [/bin/true]}}
+        procedure:
+          time_zone: UTC
+          schedule: {cron: "${MAINTENANCE_CRON}"}
+          stages:
+            - {hook: Note}
+            - {target: Logs}
+            - {target: Files}
+            - {target: Off}
+            - {index: Missing}
+            - {vacuum: touched}
+        roles: {setup: "${RUN_SETUP:-true}", server: "${RUN_SERVER:-true}", maintenance: "${RUN_MAINTENANCE:-true}"}
+
+        """
+
+    /// Short leases, so that what a killed process held is free again soon.
+    static let environment: [String: String?] = [
+        "EBB_LEASES_DURATION": "1500ms", "EBB_BATCHES_STATEMENT_TIMEOUT": "700ms", "EBB_BATCHES_IDLE_TIMEOUT": "500ms",
+        "EBB_BATCHES_ROWS": "50",
+    ]
+
+    static func withProjects(_ body: (Sandbox) async throws -> Void) async throws {
+        try await withSandbox(Self.configuration) { sandbox in
+            let projects = ["a", "b", "c"].map { "\(sandbox.schema)_\($0)" }
+            let result: Result<Void, any Error>
+            do {
+                try await sandbox.execute(
+                    "CREATE TABLE \(sandbox.schema).logs (id integer PRIMARY KEY, at timestamptz)",
+                    """
+                    INSERT INTO \(sandbox.schema).logs SELECT n, now() - (n % 2) * interval '2 days' - interval '1 hour'
+                    FROM generate_series(1, 1000) AS n
+                    """
+                )
+                for project in projects {
+                    try await sandbox.execute(
+                        "CREATE SCHEMA \(project)",
+                        "CREATE TABLE \(project).files (id integer PRIMARY KEY, at timestamptz)",
+                        "INSERT INTO \(project).files SELECT n, now() - interval '2 days' FROM generate_series(1, 100) AS n"
+                    )
+                }
+                result = .success(try await body(sandbox))
+            } catch { result = .failure(error) }
+            for project in projects { try await sandbox.execute("DROP SCHEMA IF EXISTS \(project) CASCADE") }
+            try result.get()
+        }
+    }
+
+    static func maintenance(_ sandbox: Sandbox, _ arguments: String...) async throws -> (ProcedureDocument, Outcome) {
+        let outcome = try await sandbox.run(
+            .producer,
+            ["maintenance", "--json"] + arguments,
+            environment: Self.environment
+        )
+        return (try outcome.json(), outcome)
+    }
+
+    /// Rows of the logs go slowly: four seconds in all.
+    static func slowDown(_ sandbox: Sandbox) async throws {
+        try await sandbox.execute(
+            """
+            CREATE FUNCTION \(sandbox.schema).slow() RETURNS trigger LANGUAGE plpgsql
+            AS $$ BEGIN PERFORM pg_sleep(0.008); RETURN old; END $$
+            """,
+            """
+            CREATE TRIGGER slow BEFORE DELETE ON \(sandbox.schema).logs
+            FOR EACH ROW EXECUTE FUNCTION \(sandbox.schema).slow()
+            """
+        )
+    }
+
+    static func left(_ sandbox: Sandbox) async throws -> [Int] {
+        var counts = [try await sandbox.number("SELECT count(*) FROM \(sandbox.schema).logs")]
+        for project in ["a", "b", "c"] {
+            counts.append(try await sandbox.number("SELECT count(*) FROM \(sandbox.schema)_\(project).files"))
+        }
+        return counts
+    }
+}
