@@ -7,7 +7,8 @@ package struct BatchSizing: Sendable, Equatable {
     package var units: Int
     /// The fewest units worth a batch: what a batch costs whatever it holds (its pivots, its commit) must not shrink it.
     package var least: Int
-    /// The most units that still end in about a second if every row in them is expired: density differs within a table.
+    /// The most units that take no more than twice the time if every row in them is expired: density differs within a table,
+    /// and a run that has passed a hundred thousand young rows must not take as many expired ones at once.
     package var most: Int
 
     /// The first guess.
@@ -28,7 +29,7 @@ package struct BatchSizing: Sendable, Equatable {
         let dense =
             strategy == .block
             ? CostModel.block + estimate.total / max(estimate.blocks, 1) * estimate.rowCost : estimate.rowCost
-        let most = fixedRows == nil ? Self.longest / dense : Self.largest
+        let most = fixedRows == nil ? 2 * (duration / .microseconds(1)) / dense : Self.largest
         self.most = strategy == .key ? 1 : Int(min(max(most, 1), Self.largest))
         self.units = Int(min(max(wanted, 1), Double(self.most)))
         self.least = estimate.proofs(strategy) > budget / 4 ? self.units : max(1, self.units / 4)
@@ -58,9 +59,6 @@ package struct BatchSizing: Sendable, Equatable {
         self.least = least
         self.most = most
     }
-
-    /// Microseconds: the cost model's rows are twice as dear as a fast server's, so this is a second on a slow one.
-    private static let longest = 1_000_000.0
 
     /// Beyond a million units a batch's WAL, and what is lost when it fails, grow without making anything faster.
     private static let largest = 1_000_000.0

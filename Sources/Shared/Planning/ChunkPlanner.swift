@@ -10,8 +10,9 @@ package struct ChunkPlanner: Sendable {
         self.connection = connection
     }
 
-    /// A value range walks through this many batches a query, and asks again.
-    private static let hops = 16
+    /// A value range walks through this many batches a query, and asks again: few at first, since workers wait for them, and
+    /// as many as are planned already later on.
+    private static let hops = 4...16
 
     /// Where a generation starts.
     ///
@@ -39,11 +40,13 @@ package struct ChunkPlanner: Sendable {
     /// The next chunk of at most `limit` batches of `cursor.units` units.
     package func next(_ cursor: PlanCursor, limit: Int) async throws -> PlannedChunk {
         switch cursor.strategy {
-        case .block: self.blocks(cursor, limit: limit)
-        case .window, .idRange: try await self.values(cursor, limit: min(limit, Self.hops))
-        case .group: try await self.groups(cursor, limit: limit)
-        case .prefix: PlannedChunk(batches: [], cursor: cursor, isComplete: true)
-        case .key: try await self.keys(cursor, limit: limit)
+        case .block: return self.blocks(cursor, limit: limit)
+        case .window, .idRange:
+            let hops = min(max(cursor.sequence, Self.hops.lowerBound), Self.hops.upperBound)
+            return try await self.values(cursor, limit: min(limit, hops))
+        case .group: return try await self.groups(cursor, limit: limit)
+        case .prefix: return PlannedChunk(batches: [], cursor: cursor, isComplete: true)
+        case .key: return try await self.keys(cursor, limit: limit)
         }
     }
 
@@ -246,7 +249,7 @@ package struct ChunkPlanner: Sendable {
     ) async throws -> PlannedChunk {
         var batches: [PlannedBatch] = []
         var from: String? = slice == "-infinity" ? nil : slice
-        while batches.count < min(limit, Self.hops) {
+        while batches.count < min(limit, Self.hops.upperBound) {
             let statement = self.statements.sliceBoundary(ordinal, from: from, offset: cursor.units)
             let range = BatchRange.group(from: ordinal, to: ordinal + 1, slice: .init(from: from, to: nil))
             var boundary = try await self.pinned(statement, as: range).first?[0]

@@ -332,8 +332,9 @@ package struct RangeStatement: Sendable {
         let rule = RuleSQL(resolved: self.resolved, terms: self.terms)
         let open = range?.isGroup ?? false
         var conditions = range.map { self.rangeConditions($0, rule, &sql) } ?? []
-        conditions += rule.rowConditions(&sql)
         let joins = rule.joins(open: open)
+        let isAlone = range != nil && joins.from.isEmpty && !self.terms.keepsNewest
+        conditions += rule.rowConditions(isAlone: isAlone, &sql)
         var from = joins.from
         conditions += joins.conditions
         if self.terms.keepsNewest {
