@@ -55,7 +55,7 @@ import Testing
         var strategy: String
     }
 
-    @Test(.timeLimit(.minutes(3)))
+    @Test(.timeLimit(.minutes(5)))
     func `Distr's variables and one command are enough`() async throws {
         try await Self.withRegistry { sandbox, bucket in
             let keys = (0..<30).map(Self.key)
@@ -102,7 +102,7 @@ import Testing
     }
 
     /// The worker dies while its call is on the way; the call happens after its death.
-    @Test(.timeLimit(.minutes(3)))
+    @Test(.timeLimit(.minutes(5)))
     func `a worker that is killed in the middle of a call loses no count`() async throws {
         try await Self.withRegistry { sandbox, bucket in
             let keys = (0..<1_500).map(Self.key)

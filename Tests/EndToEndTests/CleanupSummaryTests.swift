@@ -14,7 +14,7 @@ private struct ResultDocument: Decodable {
 }
 
 /// `producer cleanup` of several targets: a line for each, whatever becomes of the others.
-@Suite(.timeLimit(.minutes(2))) struct `A cleanup of several targets` {
+@Suite(.timeLimit(.minutes(5))) struct `A cleanup of several targets` {
     private static let configuration = """
         presets: []
         targets:

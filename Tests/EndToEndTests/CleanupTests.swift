@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// `producer cleanup` and the workers that belong to it, when something ends before its time.
-@Suite(.timeLimit(.minutes(1))) struct `A cleanup with workers of its own` {
+@Suite(.timeLimit(.minutes(5))) struct `A cleanup with workers of its own` {
     /// Short leases, so that what a killed worker held is free again soon.
     private static let environment: [String: String?] = [
         "EBB_LEASES_DURATION": "1500ms", "EBB_BATCHES_STATEMENT_TIMEOUT": "700ms", "EBB_BATCHES_IDLE_TIMEOUT": "500ms",

@@ -2,7 +2,7 @@ import Foundation
 import RedisClient
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct `An operator` {
+@Suite(.timeLimit(.minutes(5))) struct `An operator` {
     @Test func `pauses a run with two workers, and it goes on when resumed`() async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(20_000)

@@ -2,7 +2,7 @@ import Foundation
 import RedisClient
 import Testing
 
-@Suite(.timeLimit(.minutes(3))) struct `A row that cannot be deleted` {
+@Suite(.timeLimit(.minutes(5))) struct `A row that cannot be deleted` {
     @Test func `is the one dead letter of its run, and is deleted by a retry once it can be`() async throws {
         try await withSandbox(Items.target) { sandbox in
             try await sandbox.createItems(5_000, poison: [4_711])

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct `The doctor` {
+@Suite(.timeLimit(.minutes(5))) struct `The doctor` {
     struct Finding: Decodable, Sendable {
         var check: String
         var target: String?

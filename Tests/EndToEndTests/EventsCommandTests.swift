@@ -15,7 +15,7 @@ import Testing
         var error: String?
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(5)))
     func `are shown as they were, as text and as one document`() async throws {
         try await withSandbox { sandbox in
             let none = try await sandbox.producer("events")
@@ -37,7 +37,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: [true, false])
+    @Test(.timeLimit(.minutes(5)), arguments: [true, false])
     func `are followed until the command is told to stop`(json: Bool) async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(500)

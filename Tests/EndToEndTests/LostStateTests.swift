@@ -3,7 +3,7 @@ import RedisClient
 import Testing
 
 @Suite struct `Redis that lost its state` {
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(5)))
     func `is filled again by the next enqueue, and the count stays exact`() async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(100_000)

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 @Suite struct `The main path` {
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(5)))
     func `plan tells everything and writes nothing, and targets lists what is on`() async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(2_000)
@@ -34,7 +34,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(5)))
     func `a run goes from setup to the last expired row`() async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(20_000)
@@ -99,7 +99,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(5)))
     func `enqueue waits for the end while a worker does the work`() async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(10_000)
@@ -117,7 +117,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(5)))
     func `cleanup brings its own workers and leaves none behind`() async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(10_000)
@@ -139,7 +139,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(5)))
     func `a target that is off is refused by enqueue and passed over by cleanup`() async throws {
         try await withSandbox(Events.target(age: "${EVENTS_MAX_AGE}")) { sandbox in
             try await sandbox.createEvents(100)
@@ -157,7 +157,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(5)))
     func `a target has one unfinished run, and other knobs are refused`() async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(1_000)

@@ -5,7 +5,7 @@ import SystemPackage
 import Testing
 
 @Suite struct `A wrong password` {
-    @Test(.timeLimit(.minutes(1)), arguments: ["wrong", "", "right"])
+    @Test(.timeLimit(.minutes(5)), arguments: ["wrong", "", "right"])
     func `for Redis is told, and not shown`(password: String) async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(100)
@@ -29,7 +29,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: [Program.producer, .worker])
+    @Test(.timeLimit(.minutes(5)), arguments: [Program.producer, .worker])
     func `is not shown at any level of the log`(program: Program) async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(100)
@@ -47,7 +47,7 @@ import Testing
     }
 
     /// Needs a server of its own, because the shared one may trust everybody.
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(5)))
     func `for PostgreSQL is told, and not shown`() async throws {
         try await withSandbox { sandbox in
             let server = "/tmp/\(sandbox.namespace)_pg"

@@ -3,7 +3,7 @@ import RedisClient
 import Testing
 
 /// What only an operator can mend: the run waits, and says why.
-@Suite(.timeLimit(.minutes(3))) struct `A run is paused by an error, and goes on when it is resumed, after` {
+@Suite(.timeLimit(.minutes(5))) struct `A run is paused by an error, and goes on when it is resumed, after` {
     @Test func `the right to delete was taken away and given back`() async throws {
         try await Self.expectPause(
             says: "permission denied for table events",

@@ -3,7 +3,7 @@ import PostgresClient
 import RedisClient
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct `Behind pgbouncer in transaction mode` {
+@Suite(.timeLimit(.minutes(5))) struct `Behind pgbouncer in transaction mode` {
     @Test func `a run ends with an exact count, whoever is killed, and its neighbours notice nothing`() async throws {
         guard Pgbouncer.isInstalled else {
             print("skipped: pgbouncer is not installed; deploy/install installs it")

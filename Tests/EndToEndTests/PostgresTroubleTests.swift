@@ -4,7 +4,7 @@ import Testing
 
 /// What happens to PostgreSQL in the middle of a run; the run goes on by itself, its count is exact, and no batch loses an
 /// attempt.
-@Suite(.timeLimit(.minutes(3))) struct `A run goes on, with an exact count, when PostgreSQL` {
+@Suite(.timeLimit(.minutes(5))) struct `A run goes on, with an exact count, when PostgreSQL` {
     @Test(arguments: PostgresServer.End.allCases)
     func `is restarted`(end: PostgresServer.End) async throws {
         try await PostgresTrouble.expectExactRun { sandbox, server, run in

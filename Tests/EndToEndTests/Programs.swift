@@ -63,12 +63,15 @@ struct Running: Sendable {
 
     /// Asks it to stop, once it listens: before that the signal would just kill it.
     func stop() async throws {
-        try await until("the program listens to signals") { try self.listens(to: SIGTERM) || !self.isAlive }
+        try await until("the program listens to signals") { self.listens(to: SIGTERM) || !self.isAlive }
         self.send(SIGTERM)
     }
 
-    private func listens(to signal: Int32) throws -> Bool {
-        let status = try String(contentsOfFile: "/proc/\(self.pid)/status", encoding: .utf8)
+    private func listens(to signal: Int32) -> Bool {
+        guard let status = try? String(contentsOfFile: "/proc/\(self.pid)/status", encoding: .utf8) else {
+            // It is gone.
+            return false
+        }
         return status.split(separator: "\n").contains { line in
             guard line.hasPrefix("SigIgn:") || line.hasPrefix("SigCgt:") else { return false }
             let mask = UInt64(line.drop { $0 != "\t" }.dropFirst(), radix: 16) ?? 0

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 @Suite struct `Progress` {
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(5)))
     func `is watched through a pipe in plain lines, to the end of the run`() async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(20_000)
@@ -23,7 +23,7 @@ import Testing
     }
 
     @Test(
-        .timeLimit(.minutes(1)),
+        .timeLimit(.minutes(5)),
         arguments: [["status", "nosuchrun"], ["status", "nosuchrun", "--json"], ["status", "nosuchrun", "--watch"]]
     )
     func `of a run that nobody knows is an error`(arguments: [String]) async throws {
@@ -37,7 +37,7 @@ import Testing
 }
 
 @Suite struct `A worker's memory` {
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(5)))
     func `stays below 60 MB over more than 500 batches`() async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(100_000)

@@ -1,7 +1,7 @@
 import RedisClient
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct `A run that Redis has lost` {
+@Suite(.timeLimit(.minutes(5))) struct `A run that Redis has lost` {
     @Test(arguments: ["running", "paused"])
     func `is recovered from the ledger and the table, and its count is exact`(state: String) async throws {
         try await withSandbox { sandbox in

@@ -15,7 +15,7 @@ import Testing
     }
 
     @Test(
-        .timeLimit(.minutes(1)),
+        .timeLimit(.minutes(5)),
         arguments: [
             Server(
                 "that is a replica",
@@ -46,7 +46,7 @@ import Testing
     }
 
     @Test(
-        .timeLimit(.minutes(1)),
+        .timeLimit(.minutes(5)),
         arguments: [
             Server(
                 "that may evict summaries",
@@ -86,7 +86,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(5)))
     func `that does not let this user ask INFO is warned of, and used`() async throws {
         try await withRedisSandbox { sandbox, server in
             try await sandbox.createEvents(1_000)

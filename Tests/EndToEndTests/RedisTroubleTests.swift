@@ -3,7 +3,7 @@ import RedisClient
 import Testing
 
 /// What happens to Redis in the middle of a run; the run goes on by itself, and its count is exact.
-@Suite(.timeLimit(.minutes(2))) struct `A run goes on, with an exact count, when Redis` {
+@Suite(.timeLimit(.minutes(5))) struct `A run goes on, with an exact count, when Redis` {
     @Test(arguments: ["yes", "no"])
     func `becomes read-only and then writable again`(servesStaleData: String) async throws {
         try await RedisTrouble.expectExactRun { _, server, _ in

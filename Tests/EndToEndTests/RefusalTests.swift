@@ -1,21 +1,21 @@
 import Testing
 
 @Suite struct `What cannot work is refused in one sentence, with nothing half done:` {
-    @Test(.timeLimit(.minutes(1)), arguments: Refusal.servers)
+    @Test(.timeLimit(.minutes(5)), arguments: Refusal.servers)
     func server(refusal: Refusal) async throws { try await Self.expect(refusal) }
 
-    @Test(.timeLimit(.minutes(1)), arguments: Refusal.configuration)
+    @Test(.timeLimit(.minutes(5)), arguments: Refusal.configuration)
     func configuration(refusal: Refusal) async throws { try await Self.expect(refusal) }
 
-    @Test(.timeLimit(.minutes(1)), arguments: Refusal.targets)
+    @Test(.timeLimit(.minutes(5)), arguments: Refusal.targets)
     func target(refusal: Refusal) async throws { try await Self.expect(refusal) }
 
-    @Test(.timeLimit(.minutes(1)), arguments: Refusal.servers)
+    @Test(.timeLimit(.minutes(5)), arguments: Refusal.servers)
     func `server, by a worker`(refusal: Refusal) async throws {
         try await Self.expect(refusal, of: .worker, arguments: ["--drain"])
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(5)))
     func `a database that is not there`() async throws {
         let url = try Servers.databaseURL(adding: "dbname=e2e_no_such_database")
         let refusal = Refusal("", environment: ["DATABASE_URL": url], says: "\"e2e_no_such_database\" does not exist")
@@ -43,7 +43,7 @@ import Testing
 
 @Suite struct `The command line` {
     @Test(
-        .timeLimit(.minutes(1)),
+        .timeLimit(.minutes(5)),
         arguments: [
             ["enqueue"], ["enqueue", "Events", "--max-age=-5h"], ["enqueue", "Events", "--max-age", "soon"],
             ["enqueue", "Events", "--keep=-1"], ["enqueue", "Events", "--batch-rows", "0"],
@@ -63,7 +63,7 @@ import Testing
     }
 
     @Test(
-        .timeLimit(.minutes(1)),
+        .timeLimit(.minutes(5)),
         arguments: [["--concurrency", "0"], ["--no-such-flag"], ["run", "--concurrency", "many"]]
     )
     func `of a worker is refused with exit code 64, too`(arguments: [String]) async throws {
@@ -75,7 +75,7 @@ import Testing
     }
 
     @Test(
-        .timeLimit(.minutes(1)),
+        .timeLimit(.minutes(5)),
         arguments: [
             [], ["setup"], ["targets"], ["plan"], ["enqueue"], ["cleanup"], ["status"], ["runs"], ["schedules"],
             ["serve"],

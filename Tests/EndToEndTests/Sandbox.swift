@@ -163,7 +163,7 @@ extension Sandbox {
 /// Waits for something to become true, and fails when it does not in time.
 func until(
     _ what: Comment,
-    within limit: Duration = .seconds(60),
+    within limit: Duration = .seconds(120),
     sourceLocation: SourceLocation = #_sourceLocation,
     _ condition: () async throws -> Bool
 ) async throws {

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Commands on a target that is cleaned in each schema of a group.
-@Suite(.timeLimit(.minutes(2))) struct `A target in many schemas` {
+@Suite(.timeLimit(.minutes(5))) struct `A target in many schemas` {
     private static let configuration = """
         presets: []
         schemas:

@@ -24,7 +24,7 @@ struct ScheduleDocument: Decodable, Sendable {
     var seen_at: String?
 }
 
-@Suite(.timeLimit(.minutes(2))) struct `Producer serve` {
+@Suite(.timeLimit(.minutes(5))) struct `Producer serve` {
     private static let schedule = "schedules: {every: {cron: '* * * * *', targets: Events}}\n"
 
     @Test func `plans and ends runs that workers execute`() async throws {
@@ -104,7 +104,7 @@ struct ScheduleDocument: Decodable, Sendable {
     }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct `Producer schedules` {
+@Suite(.timeLimit(.minutes(5))) struct `Producer schedules` {
     private static let configuration =
         Events.target(age: "${AGE}") + """
             presets: [distr]

@@ -4,7 +4,7 @@ import RedisClient
 import Testing
 
 @Suite struct `A worker that is stopped` {
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(5)))
     func `gives its batch back at once, without an attempt used`() async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(1_000)
@@ -65,7 +65,7 @@ import Testing
 }
 
 @Suite struct `Workers that are there first` {
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(5)))
     func `wait for whatever is set up around them, and then work`() async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(5_000)
@@ -93,7 +93,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct `A worker that is stopped in the middle of` {
+@Suite(.timeLimit(.minutes(5))) struct `A worker that is stopped in the middle of` {
     /// Leases so long that only the worker itself can have given back what it held.
     private static let patient: [String: String?] = [
         "EBB_LEASES_DURATION": "300s", "EBB_BATCHES_STATEMENT_TIMEOUT": "100s", "EBB_BATCHES_LOCK_TIMEOUT": "90s",

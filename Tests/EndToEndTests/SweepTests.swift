@@ -17,7 +17,7 @@ import Testing
         ]
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(5)))
     func `one variable and one command are enough`() async throws {
         try await withSandbox { sandbox in
             try await sandbox.addSessions(3, age: 259_300, named: "old")
@@ -34,7 +34,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(5)))
     func `without a layout it says what to set`() async throws {
         try await withSandbox { sandbox in
             let outcome = try await sandbox.run(.worker, ["sweep", "--once"])
@@ -46,7 +46,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(5)))
     func `a sweeper that is killed is replaced, one that is stopped gives its lease back`() async throws {
         try await withSandbox { sandbox in
             try await sandbox.addSessions(20_000, age: 10, named: "young")

@@ -1,7 +1,7 @@
 import PostgresClient
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct `A database with local time` {
+@Suite(.timeLimit(.minutes(5))) struct `A database with local time` {
     /// Three rows that UTC calls old enough, three that only Vienna's clock would.
     @Test func `is cleaned by UTC all the same, with a warning`() async throws {
         let target = Events.target(age: "30d", keepsNewest: false)

@@ -1,7 +1,7 @@
 import RedisClient
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct `A run that is given a time` {
+@Suite(.timeLimit(.minutes(5))) struct `A run that is given a time` {
     @Test(arguments: ["enqueue --wait", "cleanup --workers 1"])
     func `ends, failed, when that is over, and finishes when resumed`(command: String) async throws {
         try await withSandbox { sandbox in

@@ -114,7 +114,7 @@ package struct UnexpectedState: Error, CustomStringConvertible {
 /// Throws `UnexpectedState` when it does not within the time, or what `condition` throws.
 package func eventually(
     _ what: String,
-    within limit: Duration = .seconds(30),
+    within limit: Duration = .seconds(120),
     _ condition: () async throws -> Bool
 ) async throws {
     let deadline = ContinuousClock.now + limit

@@ -32,7 +32,7 @@ extension TestBed {
     /// Works with the real worker until no run is left to work on.
     ///
     /// Throws `UnexpectedState` with what the queue knows when that does not come about.
-    func work(slots: Int = 2, within limit: Duration = .seconds(60)) async throws {
+    func work(slots: Int = 2, within limit: Duration = .seconds(180)) async throws {
         let worker = WorkerService(services: self.services, queue: self.queue, concurrency: slots, drains: true)
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {

@@ -130,7 +130,8 @@ struct Dead: AsyncParsableCommand {
 
     struct Discard: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Throws dead letters away; their runs stay failed, their rows stay in the table."
+            abstract:
+                "Throws dead letters away: their runs stay failed, their rows stay, and so do files of rows that are gone."
         )
 
         @OptionGroup var choice: Choice

@@ -68,7 +68,9 @@ extension Ledger {
     /// write then conflicts and rolls back.
     ///
     /// - `limits`: whoever is at the batch just now is waited for as long as a batch waits for a lock.
-    /// - Returns: how it ended by the ledger now; another outcome than asked for when somebody was faster.
+    /// A batch whose rows are gone is not split, since its files are in one list: it stays open.
+    ///
+    /// - Returns: how it ended by the ledger now; another outcome than asked for when somebody was faster, nil for a list.
     package func end(
         _ run: String,
         _ batch: String,
@@ -76,17 +78,21 @@ extension Ledger {
         limits: TransactionSettings.TimeLimits,
         _ connection: PostgresConnection
     ) async throws -> BatchRecord? {
-        let settings = TransactionSettings(for: .keys([]), limits: limits).statement()
-        try await connection.transaction { connection in
-            _ = try connection.run(settings.sql, settings.parameters)
-            _ = try connection.run(
-                """
-                INSERT INTO \(self.table("batch")) AS b (run, batch, outcome) VALUES ($1, $2, $3)
-                ON CONFLICT (run, batch) DO UPDATE SET outcome = excluded.outcome, owner = NULL WHERE b.outcome = 'open'
-                """,
-                [run, batch, outcome.rawValue]
-            )
-        }
+        struct RowsAreGone: Error {}
+        do {
+            try await self.transaction(connection, with: TransactionSettings(for: .keys([]), limits: limits)) {
+                connection in
+                _ = try connection.run(
+                    """
+                    INSERT INTO \(self.table("batch")) AS b (run, batch, outcome) VALUES ($1, $2, $3)
+                    ON CONFLICT (run, batch) DO UPDATE SET outcome = excluded.outcome, owner = NULL WHERE b.outcome = 'open'
+                    """,
+                    [run, batch, outcome.rawValue]
+                )
+                // Only now: an earlier attempt's commit, whose answer nobody got, may have come while the row was waited for.
+                if outcome == .split, try self.hasFiles(run, batch, connection) { throw RowsAreGone() }
+            }
+        } catch is RowsAreGone { return nil }
         return try await self.batch(run, batch, connection)
     }
 

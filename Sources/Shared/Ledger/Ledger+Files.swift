@@ -188,8 +188,8 @@ extension Ledger {
     }
 
     /// Whether a batch's rows are gone, and only its files are left.
-    package func hasFiles(_ run: String, _ batch: String, _ connection: PostgresConnection) async throws -> Bool {
-        try await connection.query(
+    func hasFiles(_ run: String, _ batch: String, _ connection: isolated PostgresConnection) throws -> Bool {
+        try connection.run(
             "SELECT EXISTS (SELECT FROM \(self.table("file_list")) WHERE run = $1 AND batch = $2 AND deleted IS NULL)",
             [run, batch]
         ).rows.first?.bool(0) == true

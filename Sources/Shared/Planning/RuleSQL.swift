@@ -56,7 +56,9 @@ struct RuleSQL: Sendable {
     /// - `isAlone`: whether the statement selects from the target's table only, at this level.
     func condition(on alias: String, isAlone: Bool = false) -> String? {
         self.freeCondition.map { condition in
-            if isAlone, self.namesColumnsOnly(condition) { return "CASE WHEN (\(condition)\n) THEN true ELSE false END" }
+            if isAlone, self.namesColumnsOnly(condition) {
+                return "CASE WHEN (\(condition)\n) THEN true ELSE false END"
+            }
             return """
                 (SELECT (\(condition)
                 ) FROM (SELECT \(alias).*) AS \(SQLText.quoted(self.resolved.target.table))) IS TRUE
@@ -64,7 +66,9 @@ struct RuleSQL: Sendable {
         }
     }
 
-    /// Whether a condition certainly names neither its table nor another one. Without parsing: also a mere mention counts.
+    /// Whether a condition certainly names neither its table nor another one.
+    ///
+    /// Without parsing it: a mere mention counts, too.
     private func namesColumnsOnly(_ condition: String) -> Bool {
         let text = condition.lowercased()
         return !text.contains("select") && !text.contains(self.resolved.target.table.lowercased())

@@ -96,8 +96,6 @@ extension Slot {
         _ connection: PostgresConnection
     ) async throws -> Verdict? {
         let message = lease.message
-        // Its rows are gone, and its files are in one list.
-        if try await self.ledger.hasFiles(message.run, message.batch, connection) { return nil }
         guard let halves = try await self.halves(of: lease, connection) else { return nil }
         guard let record = try await self.end(message, as: .split, connection) else { return nil }
         guard record.outcome == .split else { return try await self.verdict(on: record, lease, connection) }

@@ -9,7 +9,7 @@ import Testing
     private static let time: Duration =
         ProcessInfo.processInfo.environment["EBB_CHAOS_SEEDS"] == nil ? .seconds(8) : .seconds(60)
 
-    @Test(.timeLimit(.minutes(4)))
+    @Test(.timeLimit(.minutes(5)))
     func `leave no consumer and no growing key, however they go`() async throws {
         try await withSandbox { sandbox in
             var sandbox = sandbox

@@ -41,7 +41,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(5)))
     func `cuts what is connected, and forwards what connects again`() async throws {
         try await self.withProxy { proxy, redis in
             proxy.inflict(.cut)
@@ -52,7 +52,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: Proxy.Direction.allCases)
+    @Test(.timeLimit(.minutes(5)), arguments: Proxy.Direction.allCases)
     func `cuts in the middle of a command or of its reply`(direction: Proxy.Direction) async throws {
         try await self.withProxy { proxy, redis in
             proxy.inflict(.cutAfter(bytes: 50_000, direction))
@@ -61,7 +61,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: Proxy.Direction.allCases)
+    @Test(.timeLimit(.minutes(5)), arguments: Proxy.Direction.allCases)
     func `swallows one direction of what is connected, until it is healed`(direction: Proxy.Direction) async throws {
         try await self.withProxy { proxy, redis in
             proxy.inflict(.blackHole(direction, for: .seconds(60)))
@@ -75,7 +75,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(5)))
     func `delays and refuses for a time`() async throws {
         try await self.withProxy { proxy, redis in
             proxy.inflict(.delay(.milliseconds(100), for: .seconds(60)))

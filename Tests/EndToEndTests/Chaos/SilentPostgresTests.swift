@@ -6,14 +6,14 @@ import Testing
 /// A connection that stays open while nothing comes back, as behind a load balancer or pooler that hangs: TCP's own
 /// keepalive sees nothing wrong with it.
 @Suite struct `A PostgreSQL that falls silent` {
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(5)))
     func `does not keep a run from its end`() async throws {
         try await self.withSilence { sandbox, run, _ in
             try await until("the run ends", within: .seconds(60)) { try await sandbox.state(of: run) == "finished" }
         }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(5)))
     func `does not keep a worker from ending`() async throws {
         try await self.withSilence { _, _, worker in
             worker.send(SIGTERM)

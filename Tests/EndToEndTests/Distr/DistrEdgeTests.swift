@@ -1,7 +1,7 @@
 import Testing
 
 /// Knobs and ties of Distr's targets.
-@Suite(.timeLimit(.minutes(2))) struct `Distr's knobs` {
+@Suite(.timeLimit(.minutes(5))) struct `Distr's knobs` {
     private static let few = DistrSeed(organizations: 10, keep: 50)
 
     /// Two groups: one of 100 rows that all have the same time, one of `small` rows.

@@ -3,7 +3,7 @@ import PostgresClient
 import Testing
 
 /// What another system is told of a procedure, whatever happens to the processes that execute it.
-@Suite(.timeLimit(.minutes(3))) struct `An announced procedure` {
+@Suite(.timeLimit(.minutes(5))) struct `An announced procedure` {
     /// The table of the other system is `told`.
     static let configuration = """
         presets: []

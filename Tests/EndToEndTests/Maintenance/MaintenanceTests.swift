@@ -3,7 +3,7 @@ import PostgresClient
 import Testing
 
 /// The procedure as programs run it.
-@Suite(.timeLimit(.minutes(3))) struct `Producer maintenance` {
+@Suite(.timeLimit(.minutes(5))) struct `Producer maintenance` {
     @Test func `runs all stages with a worker of its own, and nothing is left to do for a second time`() async throws {
         try await Projects.withProjects { sandbox in
             let (first, outcome) = try await Projects.maintenance(sandbox)
@@ -121,6 +121,7 @@ import Testing
                 #expect(other.errors.contains("is under way with all stages, asked for --skip Note"), "\(other.errors)")
                 let status = try await sandbox.producer("status")
                 #expect(status.output.contains("procedure run ") && status.output.contains("at stage Logs"))
+                try await Projects.letGo(sandbox)
             }
             #expect(outcome.status == .exited(0), "\(outcome.errors) \(outcome.output)")
             #expect(try await sandbox.number("SELECT count(*) FROM \(sandbox.namespace).procedure_run") == 1)
@@ -138,6 +139,7 @@ import Testing
                 first.send(SIGKILL)
             }
             #expect(killed.status == .killed(by: SIGKILL))
+            try await Projects.letGo(sandbox)
             try await until("it is lapsed, and shown so") {
                 let shown = try await sandbox.producer("maintenance", "--show", "--json").json([ProcedureDocument].self)
                 return shown.first?.lapsed == true && shown.first?.state == "in_progress"
@@ -163,6 +165,7 @@ import Testing
                 }
                 first.send(SIGKILL)
             }
+            try await Projects.letGo(sandbox)
             _ = try await sandbox.during(.worker, environment: Projects.environment) { worker in
                 _ = try await sandbox.during(.producer, ["serve"], environment: Projects.environment) { serve in
                     try await until("it is over") {
@@ -188,6 +191,7 @@ import Testing
                 }
                 first.send(SIGTERM)
             }
+            try await Projects.letGo(sandbox)
             #expect(outcome.status == .exited(1), "\(outcome.errors)")
             #expect(outcome.errors.contains("stopped by SIGTERM"))
             let shown = try await sandbox.producer("maintenance", "--show", "--json").json([ProcedureDocument].self)

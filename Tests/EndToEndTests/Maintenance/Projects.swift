@@ -60,7 +60,7 @@ enum Projects {
     /// Short leases, so that what a killed process held is free again soon.
     static let environment: [String: String?] = [
         "EBB_LEASES_DURATION": "1500ms", "EBB_BATCHES_STATEMENT_TIMEOUT": "700ms", "EBB_BATCHES_IDLE_TIMEOUT": "500ms",
-        "EBB_BATCHES_ROWS": "50",
+        "EBB_BATCHES_ROWS": "5",
     ]
 
     static func withProjects(_ body: (Sandbox) async throws -> Void) async throws {
@@ -98,18 +98,24 @@ enum Projects {
         return (try outcome.json(), outcome)
     }
 
-    /// Rows of the logs go slowly: four seconds in all.
+    /// Rows of the logs go slowly, forty seconds in all, until they are let go.
     static func slowDown(_ sandbox: Sandbox) async throws {
         try await sandbox.execute(
+            "CREATE TABLE \(sandbox.schema).brake AS SELECT true AS is_on",
             """
             CREATE FUNCTION \(sandbox.schema).slow() RETURNS trigger LANGUAGE plpgsql
-            AS $$ BEGIN PERFORM pg_sleep(0.008); RETURN old; END $$
+            AS $$ BEGIN PERFORM pg_sleep(0.08) FROM \(sandbox.schema).brake; RETURN old; END $$
             """,
             """
             CREATE TRIGGER slow BEFORE DELETE ON \(sandbox.schema).logs
             FOR EACH ROW EXECUTE FUNCTION \(sandbox.schema).slow()
             """
         )
+    }
+
+    /// Lets rows go that were slowed down.
+    static func letGo(_ sandbox: Sandbox) async throws {
+        try await sandbox.execute("DELETE FROM \(sandbox.schema).brake")
     }
 
     static func left(_ sandbox: Sandbox) async throws -> [Int] {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct `Producer maintenance without Redis` {
+@Suite(.timeLimit(.minutes(5))) struct `Producer maintenance without Redis` {
     @Test func `waits at its stage until Redis is back, and counts exactly`() async throws {
         let procedure = "procedure: {stages: [{target: Events, timeout: 10m}, {vacuum: touched}]}\n"
         let environment = Projects.environment

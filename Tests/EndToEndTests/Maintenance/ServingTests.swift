@@ -3,7 +3,7 @@ import PostgresClient
 import Testing
 
 /// The procedure in processes that run on and on.
-@Suite(.timeLimit(.minutes(3))) struct `A procedure that is served` {
+@Suite(.timeLimit(.minutes(5))) struct `A procedure that is served` {
     @Test func `roles decide what a start does`() async throws {
         try await Projects.withProjects { sandbox in
             let none = try await sandbox.producer(

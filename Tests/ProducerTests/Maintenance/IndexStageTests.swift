@@ -5,7 +5,7 @@ import Testing
 
 @testable import Producer
 
-@Suite(.timeLimit(.minutes(2))) struct IndexStageTests {
+@Suite(.timeLimit(.minutes(5))) struct IndexStageTests {
     private static func settings(_ schema: String, _ indexes: String) -> String {
         """
         presets: []

@@ -6,7 +6,7 @@ import Testing
 @testable import Producer
 @testable import Shared
 
-@Suite(.timeLimit(.minutes(2))) struct MaintenanceViewTests {
+@Suite(.timeLimit(.minutes(5))) struct MaintenanceViewTests {
     private static func stage(
         _ kind: String,
         _ state: StageState = .finished,

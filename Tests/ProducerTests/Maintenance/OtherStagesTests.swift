@@ -8,7 +8,7 @@ import Testing
 @testable import Shared
 
 /// Sweeps, indexes and vacuums as stages: when they do not run, and what ends them.
-@Suite(.timeLimit(.minutes(2))) struct OtherStagesTests {
+@Suite(.timeLimit(.minutes(5))) struct OtherStagesTests {
     private func withProcedure(
         _ stages: String,
         _ more: String = "",

@@ -7,7 +7,7 @@ import Testing
 @testable import Producer
 
 /// How stages and runs of the procedure come to their end, and who is told.
-@Suite(.timeLimit(.minutes(2))) struct ProcedureEndTests {
+@Suite(.timeLimit(.minutes(5))) struct ProcedureEndTests {
     private static let hooks = """
           Good: {command: {argv: [/bin/true]}}
           Good2: {command: {argv: [/bin/true]}}

@@ -8,7 +8,7 @@ import Testing
 @testable import Producer
 
 /// The order of stages and who executes them; the stages are small programs.
-@Suite(.timeLimit(.minutes(2))) struct ProcedureExecutorTests {
+@Suite(.timeLimit(.minutes(5))) struct ProcedureExecutorTests {
     /// Hooks that append their names to a table's worth of nothing: what ran, and in which order, is in the ledger.
     private static func settings(_ stages: String) -> String {
         """

@@ -6,7 +6,7 @@ import Testing
 @testable import Shared
 
 /// What keeps a stage of a target from its end, and what the stage makes of it; no worker is there.
-@Suite(.timeLimit(.minutes(2))) struct TargetStageTests {
+@Suite(.timeLimit(.minutes(5))) struct TargetStageTests {
     private static let targets = """
           Events: {table: events, key: id, max_age: {column: at, age: 1d}}
           Others: {table: others, key: id, max_age: {column: at, age: 1d}}

@@ -6,7 +6,7 @@ import Testing
 @testable import Producer
 @testable import Shared
 
-@Suite(.timeLimit(.minutes(2))) struct VacuumStageTests {
+@Suite(.timeLimit(.minutes(5))) struct VacuumStageTests {
     private static let targets = """
           Parents: {table: parents, key: id, max_age: {column: at, age: 1d}}
           Others: {table: others, key: id, max_age: {column: at, age: 1d}}

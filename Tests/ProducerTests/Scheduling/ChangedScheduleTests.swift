@@ -7,7 +7,7 @@ import Testing
 @testable import Producer
 
 /// Schedules that change while replicas of both kinds are there, and targets with children.
-@Suite(.timeLimit(.minutes(2))) struct ChangedScheduleTests {
+@Suite(.timeLimit(.minutes(5))) struct ChangedScheduleTests {
     private func withSchedule(_ body: (TestBed) async throws -> Void) async throws {
         let targets = "  Target: {table: events, key: id, max_age: {column: created_at, age: 1d}}"
         let settings = "presets: []\nschedules: {nightly: {cron: \"${CRON}\", catch_up: 24h, targets: Target}}\n"

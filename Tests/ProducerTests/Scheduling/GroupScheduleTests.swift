@@ -6,7 +6,7 @@ import Testing
 @testable import Producer
 
 /// Schedules of targets that are cleaned in each schema of a group.
-@Suite(.timeLimit(.minutes(2))) struct GroupScheduleTests {
+@Suite(.timeLimit(.minutes(5))) struct GroupScheduleTests {
     private static let targets = """
           Target: {in: projects, table: files, key: id, max_age: {column: at, age: 1d}}
         """

@@ -7,7 +7,7 @@ import Testing
 @testable import Producer
 
 /// Slots of the procedure that come up while one is under way; the database's clock is put by the tests.
-@Suite(.timeLimit(.minutes(2))) struct ProcedureSlotTests {
+@Suite(.timeLimit(.minutes(5))) struct ProcedureSlotTests {
     private static let settings = """
         presets: []
         hooks:

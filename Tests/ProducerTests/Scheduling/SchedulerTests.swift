@@ -8,7 +8,7 @@ import Testing
 @testable import Producer
 
 /// Schedulers on real servers, with the database's clock put by the tests; the clock of this machine tells another time all along.
-@Suite(.timeLimit(.minutes(2))) struct SchedulerTests {
+@Suite(.timeLimit(.minutes(5))) struct SchedulerTests {
     private static let targets = """
           Target:
             table: events

@@ -4,7 +4,7 @@ import Testing
 @testable import Shared
 
 /// `plan --count` counts what a run then takes.
-@Suite(.timeLimit(.minutes(2))) struct CascadeCountTests {
+@Suite(.timeLimit(.minutes(5))) struct CascadeCountTests {
     /// 1,000 rows in ten groups, of which those up to 900 are expired; half of all have ten notes each, of which every second
     /// has two tags.
     private static let tables = [

@@ -5,7 +5,7 @@ import Testing
 @testable import Shared
 
 /// No batch reads the whole table, whatever statistics say.
-@Suite(.timeLimit(.minutes(2))) struct PlanPinTests {
+@Suite(.timeLimit(.minutes(5))) struct PlanPinTests {
     @Test(arguments: Strategy.choices)
     func `a batch never scans the whole table, full or empty`(_ strategy: Strategy) async throws {
         let target = """

@@ -4,7 +4,7 @@ import Testing
 @testable import Shared
 
 /// What the planner chooses, and what it refuses in which words.
-@Suite(.timeLimit(.minutes(2))) struct PlanningTests {
+@Suite(.timeLimit(.minutes(5))) struct PlanningTests {
     private func plan(_ fields: String, _ setup: [String]) async throws -> Plan {
         try await withTestBed(targets: "  Target: {table: events, key: id, \(fields)}") { bed in
             for statement in setup { try await bed.run(statement) }

@@ -5,7 +5,7 @@ import Testing
 @testable import Shared
 
 /// `protect` never searches a whole table once per row, whatever statistics say.
-@Suite(.timeLimit(.minutes(2))) struct ProtectPlanTests {
+@Suite(.timeLimit(.minutes(5))) struct ProtectPlanTests {
     @Test(arguments: [Strategy.block, .window, .idRange])
     func `a table without an index is hashed once per statement`(_ strategy: Strategy) async throws {
         try await self.withPlans(strategy, notes: 20_000) { bed, lines in

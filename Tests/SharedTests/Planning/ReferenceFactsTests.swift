@@ -4,7 +4,7 @@ import Testing
 @testable import Shared
 
 /// Which foreign keys deleting has to look up, how, and what that costs.
-@Suite(.timeLimit(.minutes(2))) struct ReferenceFactsTests {
+@Suite(.timeLimit(.minutes(5))) struct ReferenceFactsTests {
     private static let target = "  Target: {table: events, key: id, max_age: {column: created_at, age: 1d}}"
     private static let events =
         "CREATE TABLE events (id bigint PRIMARY KEY, created_at timestamp, UNIQUE (id, created_at))"

@@ -5,7 +5,7 @@ import Testing
 @testable import Shared
 
 /// How a batch travels through Redis, and that only the holder of its lease can move it.
-@Suite(.timeLimit(.minutes(2))) struct BatchProtocolTests {
+@Suite(.timeLimit(.minutes(5))) struct BatchProtocolTests {
     @Test func `a chunk is appended with its cursor, once`() async throws {
         try await QueueBench.with { bench in
             let (record, step) = try await bench.run()

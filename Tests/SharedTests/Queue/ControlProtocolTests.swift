@@ -5,7 +5,7 @@ import Testing
 @testable import Shared
 
 /// Runs that are paused, stopped, ended and revived while batches of theirs are under way.
-@Suite(.timeLimit(.minutes(2))) struct ControlProtocolTests {
+@Suite(.timeLimit(.minutes(5))) struct ControlProtocolTests {
     @Test func `what turns up of a paused run is parked, and put back once it is resumed`() async throws {
         try await QueueBench.with { bench in
             let (record, step) = try await bench.run()

@@ -5,7 +5,7 @@ import Testing
 @testable import Shared
 
 /// Batches that are given up on: when that stops their run, what is kept of them, and how they come back.
-@Suite(.timeLimit(.minutes(2))) struct DeadLetterProtocolTests {
+@Suite(.timeLimit(.minutes(5))) struct DeadLetterProtocolTests {
     /// What a run has counted before its last batch, the one that decides, dies or is split for a row.
     struct Edge: Sendable, CustomTestStringConvertible {
         var testDescription: String

@@ -5,7 +5,7 @@ import Testing
 @testable import Shared
 
 /// Steps are leased like batches, one holder at a time.
-@Suite(.timeLimit(.minutes(2))) struct StepProtocolTests {
+@Suite(.timeLimit(.minutes(5))) struct StepProtocolTests {
     @Test func `a step has one holder, until its lease lapses`() async throws {
         try await QueueBench.with { bench in
             let (record, first) = try await bench.run()

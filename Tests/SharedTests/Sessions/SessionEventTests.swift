@@ -89,6 +89,24 @@ import Testing
         }
     }
 
+    @Test func `a key that SCAN gives twice is one session`() async throws {
+        try await Self.withSite { site, _ in
+            try await site.add("old-" + Self.token, age: 300_000)
+            try await site.add("young", age: 5)
+            let keys = site.bed.queue.keys
+            _ = try await site.redis.send("SET", keys.sweeper, "me")
+            let sessions = ["old-" + Self.token, "young"].map(site.key)
+            let reply = try await site.redis.evaluate(
+                SessionScripts.page,
+                keys: [keys.sweeper, keys.sessionEvents] + sessions + sessions,
+                arguments: ["me", "1000", try site.sweeper().document()]
+            )
+            let page = try SweepPage(reply)
+            #expect([page.looked, page.expired, page.deleted] == [4, 1, 1] as [Int])
+            #expect(try await site.redis.send("LLEN", keys.sessionEvents).int == 1)
+        }
+    }
+
     @Test func `without a database nothing is noted`() async throws {
         try await Self.withSite { site, _ in
             try await site.add(Self.token, age: 300_000)

@@ -20,7 +20,7 @@ extension TestBed {
 }
 
 /// One batch is one transaction with at most one effect.
-@Suite(.timeLimit(.minutes(2))) struct BatchExecutorTests {
+@Suite(.timeLimit(.minutes(5))) struct BatchExecutorTests {
     private static let target =
         "  Target: {table: events, key: id, max_age: {column: created_at, age: 1d}, strategy: block}"
 

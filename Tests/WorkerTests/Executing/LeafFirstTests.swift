@@ -6,7 +6,7 @@ import Testing
 @testable import Worker
 
 /// Rows that hang on others, when children come in the middle of a batch.
-@Suite(.timeLimit(.minutes(2))) struct LeafFirstTests {
+@Suite(.timeLimit(.minutes(5))) struct LeafFirstTests {
     private static func target(_ more: String = "order: leaf_first(parent)") -> String {
         "  Target: {table: events, key: id, max_age: {column: created_at, age: 1d}, strategy: block, \(more)}"
     }

@@ -6,7 +6,7 @@ import Testing
 @testable import Worker
 
 /// What is referred to stays, also when the reference comes in the middle of a batch.
-@Suite(.timeLimit(.minutes(2))) struct ProtectTests {
+@Suite(.timeLimit(.minutes(5))) struct ProtectTests {
     private static func target(_ more: String = "protect: [notes]") -> String {
         "  Target: {table: events, key: id, max_age: {column: created_at, age: 1d}, strategy: block, \(more)}"
     }

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Who holds a lock goes first, and costs no batch an attempt.
-@Suite(.timeLimit(.minutes(2))) struct LockTests {
+@Suite(.timeLimit(.minutes(5))) struct LockTests {
     /// Attempts that take so long that the test would not end if one were used.
     private static let settings = Poison.settings("attempts: 8, backoff: 1h, max_backoff: 1h, lock_timeout: 50ms")
 

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// A batch that cannot be done as it is becomes two, until the rows at fault stand alone.
-@Suite(.timeLimit(.minutes(2))) struct SplitTests {
+@Suite(.timeLimit(.minutes(5))) struct SplitTests {
     @Test(arguments: Strategy.choices)
     func `poison rows end as dead single keys, and only they are left`(_ strategy: Strategy) async throws {
         try await withTestBed(targets: Poison.target(strategy), settings: Poison.settings()) { bed in

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Runs that cannot go on: they pause or end, and say why.
-@Suite(.timeLimit(.minutes(2))) struct StoppingTests {
+@Suite(.timeLimit(.minutes(5))) struct StoppingTests {
     private func withBed(
         _ settings: String = Poison.settings(),
         _ body: (TestBed, RunControl) async throws -> Void

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// A batch whose holders vanish may be what takes them down.
-@Suite(.timeLimit(.minutes(2))) struct SuspectTests {
+@Suite(.timeLimit(.minutes(5))) struct SuspectTests {
     /// A run whose first batch was started so many times by workers that vanished, beside others that were never touched.
     private func withVanished(_ starts: Int, _ body: (TestBed, RunRecord, Lease) async throws -> Void) async throws {
         // A lease so short that what nobody keeps alive is free at once.

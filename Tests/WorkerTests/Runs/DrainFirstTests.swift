@@ -5,7 +5,7 @@ import Testing
 @testable import Worker
 
 /// A parent whose children go first, in runs of their own, and then each parent by itself.
-@Suite(.timeLimit(.minutes(2))) struct DrainFirstTests {
+@Suite(.timeLimit(.minutes(5))) struct DrainFirstTests {
     private static let target = """
           Target:
             table: organizations

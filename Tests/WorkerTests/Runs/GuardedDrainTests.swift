@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// A target that drains its children is refused as a whole.
-@Suite(.timeLimit(.minutes(1))) struct GuardedDrainTests {
+@Suite(.timeLimit(.minutes(5))) struct GuardedDrainTests {
     private static let target = """
           Target:
             table: parents

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Rows that something else in the database holds: a run must neither lose the others nor go on for ever.
-@Suite(.timeLimit(.minutes(2))) struct HeldRowsTests {
+@Suite(.timeLimit(.minutes(5))) struct HeldRowsTests {
     private static let target =
         "  Target: {table: events, key: id, max_age: {column: created_at, age: 1d}, strategy: block}"
     private static let settings =

@@ -5,7 +5,7 @@ import Testing
 @testable import Worker
 
 /// Keeping 0 rows deletes everything, so it has to be asked for twice.
-@Suite(.timeLimit(.minutes(2))) struct KeepNothingTests {
+@Suite(.timeLimit(.minutes(5))) struct KeepNothingTests {
     private static func target(_ strategy: Strategy?) -> String {
         """
           Target:

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Whoever freezes in the middle of a transaction of the ledger must not hold its run for ever.
-@Suite(.timeLimit(.minutes(1))) struct LedgerLimitsTests {
+@Suite(.timeLimit(.minutes(5))) struct LedgerLimitsTests {
     private static let target = "  Target: {table: events, key: id, max_age: {column: created_at, age: 1d}}"
 
     @Test func `every change of a run is made under time limits, and in UTC`() async throws {

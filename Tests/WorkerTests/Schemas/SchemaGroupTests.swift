@@ -6,7 +6,7 @@ import Testing
 @testable import Worker
 
 /// Targets that are cleaned in each schema of a group.
-@Suite(.timeLimit(.minutes(2))) struct SchemaGroupTests {
+@Suite(.timeLimit(.minutes(5))) struct SchemaGroupTests {
     private static let target = """
           Target: {in: projects, table: files, key: id, max_age: {column: at, age: 1d}}
         """

@@ -5,7 +5,7 @@ import Testing
 @testable import Worker
 
 /// `unreferenced` of a table: values elsewhere that keep its rows, without a foreign key.
-@Suite(.timeLimit(.minutes(2))) struct UnreferencedTests {
+@Suite(.timeLimit(.minutes(5))) struct UnreferencedTests {
     /// Eight sites: 1 and 2 young, the others old.
     private static let sites = [
         "CREATE TABLE sites (id text PRIMARY KEY, alias text, at timestamptz)",

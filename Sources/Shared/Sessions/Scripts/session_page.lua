@@ -4,6 +4,8 @@
 -- events without room, oldest age, ages…}. Looks at fewer keys than were given when their values are large: what a call
 -- costs is bounded by bytes, too.
 --
+-- SCAN may give a key twice: the second time is passed over, or the end of one session would be told twice.
+--
 -- A value is decoded only when a search in its text says that it may be expired: decoding costs ten times as much. The
 -- search may be wrong about other documents than a session, and then only the decoded document counts.
 if not is_ours() then return {0} end
@@ -101,16 +103,20 @@ end
 local read = readers[layout.kind]
 local counts = {live = 0, expired = 0, marker = 0, malformed = 0, foreign = 0, has_ttl = 0, gone = 0}
 local expired = {}
+local seen = {}
 local looked = 0
 for i = 3, #KEYS do
   local key = KEYS[i]
-  local kind, age, time, document = 'foreign', nil, nil, nil
-  if #key > #layout.before + #layout.after then kind, age, time, document = read(key) end
-  counts[kind] = counts[kind] + 1
-  if age then count(age) end
-  if kind == 'expired' then
-    expired[#expired + 1] = key
-    note(key, document, time)
+  if not seen[key] then
+    seen[key] = true
+    local kind, age, time, document = 'foreign', nil, nil, nil
+    if #key > #layout.before + #layout.after then kind, age, time, document = read(key) end
+    counts[kind] = counts[kind] + 1
+    if age then count(age) end
+    if kind == 'expired' then
+      expired[#expired + 1] = key
+      note(key, document, time)
+    end
   end
   looked = looked + 1
   if budget < 0 then break end
