@@ -1,6 +1,6 @@
 import Foundation
 import PostgresClient
-import Shared
+@testable import Shared
 import TestSupport
 import Testing
 
