@@ -1,9 +1,9 @@
 import Foundation
 import PostgresClient
-@testable import Shared
 import TestSupport
 import Testing
 
+@testable import Shared
 @testable import Worker
 
 /// `after`: what rows leave behind goes with them.
