@@ -56,6 +56,21 @@ import Testing
         }
     }
 
+    @Test func `takes a 0 that was asked for twice as runs do`() async throws {
+        let targets = """
+            targets:
+              Events: {schema: SCHEMA, table: events, key: id, keep_newest: {count: "${KEEP}", per: [source], order: [created_at]}}
+
+            """
+        try await withSandbox(targets) { sandbox in
+            try await sandbox.createEvents(10)
+            let once = try await self.findings(sandbox, ["KEEP": "0"]).1
+            self.expect("problem", "target", "keep_nothing", in: once)
+            let twice = try await self.findings(sandbox, ["KEEP": "0", "EBB_KEEP_NOTHING": "Events"]).1
+            #expect(!twice.contains { $0.target == "Events" && $0.level == "problem" }, "\(twice)")
+        }
+    }
+
     @Test func `names what a role may not do, and the grant that allows it`() async throws {
         let target = Events.target() + "    protect: [notes]\n"
         try await withPostgresSandbox(target) { sandbox, server in
@@ -114,7 +129,11 @@ import Testing
             #expect(enqueue.status == .exited(2))
             #expect(enqueue.complaints.count == 1)
             #expect(enqueue.errors.contains(statement), "\(enqueue.errors)")
-            let cleanup = try await sandbox.run(.producer, ["cleanup", "Events"], environment: strict)
+            let cleanup = try await sandbox.run(
+                .producer,
+                ["cleanup", "Events", "--workers", "0"],
+                environment: strict
+            )
             #expect(cleanup.status == .exited(1))
             #expect((cleanup.output + cleanup.errors).contains(statement), "\(cleanup)")
             #expect(try await sandbox.leftTraces() == [])

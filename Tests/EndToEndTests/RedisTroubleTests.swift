@@ -29,6 +29,30 @@ import Testing
         }
     }
 
+    @Test func `is killed beside a cleanup that has no worker of its own`() async throws {
+        try await withRedisSandbox { sandbox, server in
+            try await sandbox.createEvents(20_000)
+            try await sandbox.slowDown()
+            let outcome = try await sandbox.withWorkers { _ in
+                try await sandbox.during(.producer, ["cleanup", "Events", "--batch-rows", "200"]) { _ in
+                    try await until("some batches are done") {
+                        guard let run = try await sandbox.runs().first else { return false }
+                        return try await sandbox.field("done", of: run) >= 5
+                    }
+                    let done = try await sandbox.rows()
+                    try await server.kill(SIGTERM)
+                    // What has been claimed is done without Redis; then everybody has missed it.
+                    try await until("a batch is done meanwhile") { try await sandbox.rows() < done }
+                    try await server.start()
+                    try await sandbox.slow(by: 0)
+                }.outcome
+            }
+            #expect(outcome.status == .exited(0), "\(outcome.errors)")
+            #expect(outcome.output.contains("Events: finished, "), "\(outcome.output)")
+            try await sandbox.expectSurvivors()
+        }
+    }
+
     @Test func `is stopped until the workers have nothing left to do, and started again`() async throws {
         try await RedisTrouble.expectExactRun { sandbox, server, _ in
             try await server.kill(SIGTERM)

@@ -69,7 +69,7 @@ struct PlanCommand: AsyncParsableCommand {
                 switch wanted.entry {
                 case .table:
                     for case .table(let target) in try await services.places(of: wanted.entry, connection) {
-                        documents.append(try await self.document(target, knobs, services, connection))
+                        documents += try await self.documents(target, knobs, services, connection)
                     }
                     if let reason = wanted.entry.emptyGroup, !self.json,
                         !documents.contains(where: { $0.target == wanted.entry.name })
@@ -82,24 +82,56 @@ struct PlanCommand: AsyncParsableCommand {
             }
             await connection.close()
             if self.json { return try Output.json(documents) }
-            for target in wanted.map(\.entry.name) { Self.show(documents.filter { $0.target == target }) }
+            var shown: Set<String> = []
+            for target in documents.map(\.target) where shown.insert(target).inserted {
+                Self.show(documents.filter { $0.target == target })
+            }
         }
     }
 
-    private func document(
+    /// A target's plan, after those of the children that are drained first: a run of its own each, if any row is expired.
+    private func documents(
         _ target: Target,
         _ knobs: KnobValues,
         _ services: Services,
         _ connection: PostgresConnection
-    ) async throws -> Document {
+    ) async throws -> [Document] {
         let terms = try await RunTerms.now(knobs: knobs, connection)
-        let plan = try await Plan.make(
+        let plan = try await self.plan(target, terms, services, connection)
+        var documents: [Document] = []
+        if !target.drainFirst.isEmpty, try await plan.hasExpiredRows(terms, connection) {
+            for var child in target.drainFirst {
+                child.schema = plan.resolved.facts.schema
+                let plan = try await self.plan(child, terms, services, connection)
+                documents.append(try await self.document(plan, terms, knobs, services, connection))
+            }
+        }
+        return documents + [try await self.document(plan, terms, knobs, services, connection)]
+    }
+
+    private func plan(
+        _ target: Target,
+        _ terms: RunTerms,
+        _ services: Services,
+        _ connection: PostgresConnection
+    ) async throws -> Plan {
+        try await Plan.make(
             target,
             terms: terms,
             duration: services.configuration.batches.duration,
             fixedRows: self.options.batchRows ?? services.configuration.batches.rows,
             connection
         )
+    }
+
+    private func document(
+        _ plan: Plan,
+        _ terms: RunTerms,
+        _ knobs: KnobValues,
+        _ services: Services,
+        _ connection: PostgresConnection
+    ) async throws -> Document {
+        let target = plan.resolved.target
         var warnings: [String] = []
         do { try plan.checkReferences(most: services.configuration.foreignKeys.most) } catch {
             warnings.append("a run would be refused: \(error)")

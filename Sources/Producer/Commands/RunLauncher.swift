@@ -134,7 +134,8 @@ struct RunLauncher: Sendable {
 
     /// Waits until a run is over, or paused by an error, doing its steps whenever one is free.
     ///
-    /// Outages are waited through like everything else.
+    /// A run that waits for others, of which an error has paused one, counts as paused by it. Outages are waited through like
+    /// everything else.
     ///
     /// - `deadline`: when to stop waiting for it, whatever becomes of the run.
     /// - `whilePaused`: whether to wait also for whoever has paused it to let it go on.
@@ -152,6 +153,7 @@ struct RunLauncher: Sendable {
                 let status = try await self.session.status(of: run)
                 if !self.isQuiet { view.show(status) }
                 if status.state.isOver || status.isPausedByError { return status }
+                if let held = try await self.heldUp(status) { return held }
                 if status.state == .paused && !whilePaused { return status }
                 if let deadline, deadline <= .now { return status }
                 if try await self.session.queue.isEnding(run) {
@@ -162,11 +164,30 @@ struct RunLauncher: Sendable {
                     try await pool.withConnection(checked: true) { try await self.perform(step, $0) }
                     continue
                 }
-            } catch  where [.serverAway, .queueAway, .conflict, .locked].contains(Fault(error)) {
+            } catch  where [.serverAway, .queueAway, .storageAway, .conflict, .locked].contains(Fault(error)) {
                 self.session.services.logger.log(.notice, "waiting", [.run: "\(run)", .error: "\(error)"])
             }
             try await Task.sleep(for: Self.pause)
         }
+    }
+
+    /// The status of a run that cannot begin since an error has paused one that has to be over before; nil for any other.
+    private func heldUp(_ status: RunStatus) async throws -> RunStatus? {
+        guard status.state == .planning else { return nil }
+        let first = try await self.session.queue.fields(of: status.run)["after"] ?? ""
+        for run in first.split(separator: " ") {
+            let fields = try await self.session.queue.fields(of: String(run))
+            // One that Redis does not know counts as over, here as in the queue.
+            guard !fields.isEmpty else { continue }
+            let other = try RunStatus(fields: fields)
+            guard other.isPausedByError, let error = other.error else { continue }
+            var held = status
+            held.state = .paused
+            held.error =
+                "run \(other.run) of \(other.target), which has to be over before, is paused by an error: \(error)"
+            return held
+        }
+        return nil
     }
 
     /// A command that only waits would wait for ever where nobody works.

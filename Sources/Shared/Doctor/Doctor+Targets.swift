@@ -6,7 +6,10 @@ extension Doctor {
     func target(_ target: Target, _ connection: PostgresConnection) async -> [Finding] {
         let knobs: KnobValues
         do {
-            switch try target.resolveKnobs(environment: self.services.environment) {
+            switch try target.resolveKnobs(
+                environment: self.services.environment,
+                keepNothing: self.services.configuration.keepNothing
+            ) {
             case .off(let reason): return [Finding(.ok, "target", target: target.name, "it is off: \(reason)")]
             case .on(let values): knobs = values
             }

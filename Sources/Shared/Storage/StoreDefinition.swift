@@ -65,7 +65,8 @@ extension StoreDefinition {
         }
         var prefix = try self.value(.prefix, environment)?.text ?? ""
         if let root = try self.value(.root, environment) { prefix = try self.parse(.root, root, Self.root) }
-        var usesPathStyle = false
+        // As boto3 does: a storage at an address of its own seldom has names for its buckets. A variable that is not set means no.
+        var usesPathStyle = endpoint != nil && self.fields[.pathStyle] == nil
         if let text = try self.value(.pathStyle, environment) {
             usesPathStyle = try self.parse(.pathStyle, text, FlagText.parse)
         }

@@ -44,6 +44,46 @@ import Testing
         #expect(store.location == "minio:9000/distr/")
     }
 
+    @Test func `what Distr does not know has names of Ebb's own`() throws {
+        let own = ["EBB_REGISTRY_S3_PREFIX": "two/", "EBB_REGISTRY_S3_SESSION_TOKEN": "token"]
+        guard case .on(let store) = try Self.distr(Self.variables.merging(own) { $1 }) else {
+            Issue.record("it is off")
+            return
+        }
+        #expect(store.prefix == "two/" && store.credentials.sessionToken == "token")
+    }
+
+    /// As boto3 has it, with which AYON calls its storage.
+    @Test func `a bucket at an address of its own is a part of the path`() throws {
+        let access = "access_key_id: a, secret_access_key: ${S}, bucket: blobs"
+        let secret = ["S": "s"]
+        #expect(try Self.resolve("\(access), endpoint: http://minio:9000", secret)?.usesPathStyle == true)
+        #expect(
+            try Self.resolve("\(access), endpoint: http://minio:9000, path_style: 'false'", secret)?.usesPathStyle
+                == false
+        )
+        #expect(try Self.resolve(access, secret)?.usesPathStyle == false)
+        // Distr's variable is not set, which means no to Distr.
+        guard case .on(let registry) = try Self.distr(Self.variables.filter { $0.key != "REGISTRY_S3_USE_PATH_STYLE" })
+        else {
+            Issue.record("it is off")
+            return
+        }
+        #expect(!registry.usesPathStyle)
+
+        let catalog = try Catalog.load(presets: ["ayon"], file: nil)
+        let ayon = [
+            "AYON_DEFAULT_PROJECT_STORAGE_TYPE": "s3", "AYON_DEFAULT_PROJECT_STORAGE_BUCKET_NAME": "projects",
+            "S3_ENDPOINT_URL": "http://minio:9000", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
+        ]
+        let bucket = try #require(catalog.stores.first { $0.name == "project_bucket" })
+        guard case .on(let store) = try bucket.resolve(Environment(ayon)) else {
+            Issue.record("it is off")
+            return
+        }
+        #expect(store.usesPathStyle)
+    }
+
     @Test(arguments: [
         ([:], "REGISTRY_ENABLED is not set"), (["REGISTRY_ENABLED": "false"], "REGISTRY_ENABLED is false"),
         (["REGISTRY_ENABLED": "1"], "REGISTRY_S3_BUCKET is not set"),
@@ -100,6 +140,6 @@ import Testing
             ["S": "s"]
         )
         #expect(store?.location == "s3.example/bb/")
-        #expect(store?.region == "us-east-1" && store?.usesPathStyle == false)
+        #expect(store?.region == "us-east-1" && store?.usesPathStyle == true)
     }
 }

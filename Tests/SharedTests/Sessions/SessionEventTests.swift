@@ -90,7 +90,7 @@ import Testing
     }
 
     @Test func `a key that SCAN gives twice is one session`() async throws {
-        try await Self.withSite { site, _ in
+        try await Self.withSite { site, pool in
             try await site.add("old-" + Self.token, age: 300_000)
             try await site.add("young", age: 5)
             let keys = site.bed.queue.keys
@@ -99,7 +99,7 @@ import Testing
             let reply = try await site.redis.evaluate(
                 SessionScripts.page,
                 keys: [keys.sweeper, keys.sessionEvents] + sessions + sessions,
-                arguments: ["me", "1000", try site.sweeper().document()]
+                arguments: ["me", "1000", try site.sweeper(database: pool).document()]
             )
             let page = try SweepPage(reply)
             #expect([page.looked, page.expired, page.deleted] == [4, 1, 1] as [Int])

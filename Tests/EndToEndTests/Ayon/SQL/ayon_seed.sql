@@ -75,10 +75,12 @@ INSERT INTO seed_event
 INSERT INTO seed_event
   SELECT seed_id('launched', n), 'action.done', NULL, 'Alpha', seed_id('launcher', n), 'finished', 'launched', '{}', '{}', moment, moment
   FROM seed, generate_series(1, launchers) AS n WHERE n % 9 = 6;
--- What sites have done; of eight: nothing, long ago, just now, long ago (4th to 6th), long ago but it was updated, very long ago.
+-- What sites have done, as themselves, as their machines, or by a login there, which nobody updates; of eight: nothing, long ago, just now, long ago (4th to 6th), long ago but it was updated, very long ago.
 INSERT INTO seed_event
-  SELECT seed_id('visit', n * 2 + visit), 'addon.sync', 'site-' || n, 'Alpha', NULL, 'finished', 'sync', '{}', '{}',
-         moment - age, moment - CASE WHEN n % 8 = 6 THEN interval '2 days' ELSE age END
+  SELECT seed_id('visit', n * 2 + visit), CASE n / 8 % 3 WHEN 2 THEN 'auth.login' ELSE 'addon.sync' END,
+         CASE n / 8 % 3 WHEN 0 THEN 'site-' || n WHEN 1 THEN 'pc' || n END, 'Alpha', NULL, 'finished', 'sync',
+         CASE n / 8 % 3 WHEN 2 THEN jsonb_build_object('ip', '10.0.0.1', 'agent', jsonb_build_object('platform', 'linux', 'device', 'pc' || n), 'site_id', NULL) ELSE '{}' END, '{}',
+         moment - age, moment - CASE WHEN n % 8 = 6 AND n / 8 % 3 < 2 THEN interval '2 days' ELSE age END
   FROM seed, generate_series(1, sites) AS n, generate_series(0, 1) AS visit,
        LATERAL (SELECT CASE WHEN n % 8 = 2 AND visit = 1 THEN interval '29 days' WHEN n % 8 = 7 THEN interval '120 days' + visit * interval '1 hour'
                             ELSE interval '30 days' + gap + visit * interval '10 days' END AS age) AS row
