@@ -8,6 +8,8 @@ package struct Catalog: Sendable {
     package let schemaGroups: [SchemaGroup]
     /// Names that a product had once, with the reason why they are gone.
     package let removed: [String: String]
+    /// The names of the targets that presets have.
+    package let ofPresets: Set<String>
 
     /// The targets whose rows are in a table, by name.
     package var targets: [Target] {
@@ -53,12 +55,17 @@ package struct Catalog: Sendable {
                 try claim(group.name, in: SchemaGroupParser.section, taken: known.groups.map(\.name))
                 known.groups.append(group)
             }
-            for (entry, node) in try CatalogParser.targets(of: file, known).targets {
+            let own = try CatalogParser.targets(of: file, known, changing: Set(origin.keys))
+            for change in own.changes {
+                entries[change.target] = try change.made(to: entries[change.target])
+            }
+            for (entry, node) in own.targets {
                 // Taking the operator's would change silently what a shipped name deletes.
                 if let preset = origin[entry.name] {
                     throw node.error(
                         "the preset \(preset.rawValue) already has a target of this name; "
-                            + "accepted: another name, or presets without \(preset.rawValue)"
+                            + "accepted: another name, presets without \(preset.rawValue), or nothing but protect here, which "
+                            + "it keeps in addition"
                     )
                 }
                 entries[entry.name] = entry
@@ -68,7 +75,8 @@ package struct Catalog: Sendable {
             entries: entries.values.sorted { $0.name < $1.name },
             stores: known.stores,
             schemaGroups: known.groups,
-            removed: removed.filter { entries[$0.key] == nil }
+            removed: removed.filter { entries[$0.key] == nil },
+            ofPresets: Set(origin.keys)
         )
     }
 
@@ -88,20 +96,6 @@ package struct Catalog: Sendable {
     /// What a run's target is by this catalogue, also of a run that drains another target's children; nil when there is none.
     package func definition(of name: String) -> Target? {
         self.targets.lazy.flatMap { [$0] + $0.drainFirst }.first { $0.name == name }
-    }
-
-    /// Whether a target is the operator's own, and not a preset's.
-    func isOperators(_ name: String, _ configuration: EbbConfiguration) -> Bool {
-        guard let file = configuration.file else { return false }
-        let known = CatalogParser.Known(stores: self.stores, groups: self.schemaGroups)
-        do {
-            return try CatalogParser.targets(of: file, known).targets.contains {
-                $0.target.name == name
-            }
-        } catch {
-            // The catalogue was made from this very file.
-            return true
-        }
     }
 
     /// The target of objects of that name; nil when there is none.

@@ -6,6 +6,8 @@ struct CatalogParser {
     /// What a file defines.
     struct Result {
         var targets: [(target: CatalogEntry, node: ConfigurationNode)] = []
+        /// To targets of presets.
+        var changes: [TargetChange] = []
         /// Names that the product no longer has, with the reason.
         var removed: [String: String] = [:]
     }
@@ -29,11 +31,26 @@ struct CatalogParser {
     /// Reads the `targets` of the operator's file, and leaves the settings in it alone.
     ///
     /// - `known`: of the file itself and of all presets.
-    static func targets(of file: ConfigurationFile, _ known: Known) throws(ConfigurationError) -> Result {
+    /// - `presets`: the names of the targets that presets have, to which the file may add what keeps rows.
+    static func targets(
+        of file: ConfigurationFile,
+        _ known: Known,
+        changing presets: Set<String>
+    ) throws(ConfigurationError) -> Result {
         var result = Result()
         for entry in try file.root.entries() where entry.key == Self.section {
             for target in try entry.value.entries() {
-                result.targets.append((try Self.entry(target, known), target.value))
+                if presets.contains(target.key), try target.value.entries().map(\.key) == ["protect"] {
+                    let node = try target.value.fields(["protect"])["protect"]
+                    let change = TargetChange(
+                        target: target.key,
+                        protect: try Self.protect(node, table: ""),
+                        node: target.value
+                    )
+                    result.changes.append(change)
+                } else {
+                    result.targets.append((try Self.entry(target, known), target.value))
+                }
             }
         }
         return result

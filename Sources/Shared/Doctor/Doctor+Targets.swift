@@ -26,7 +26,7 @@ extension Doctor {
     /// A finding when a shipped target's table is not there: presets are on by default, also where another product's
     /// database is cleaned.
     private func missingPreset(_ target: Target, _ connection: PostgresConnection) async -> Finding? {
-        guard !self.services.catalog.isOperators(target.name, self.services.configuration) else { return nil }
+        guard self.services.catalog.ofPresets.contains(target.name) else { return nil }
         let name = target.schema.map { SQLText.quoted($0, target.table) } ?? SQLText.quoted(target.table)
         do {
             guard try await self.rows("SELECT to_regclass($1) IS NULL", [name], connection).first?.bool(0) == true

@@ -34,8 +34,10 @@ struct DistrSeed: Sendable {
 ///
 /// - `indexed`: whether the foreign keys of `notificationrecord` have the indexes that Distr forgot.
 /// - `timeZone`: the database's default.
+/// - `changes`: to targets of the preset.
 func withDistr(
     _ seed: DistrSeed,
+    changes: String = "",
     indexed: Bool = true,
     timeZone: String? = nil,
     _ body: (Sandbox) async throws -> Void
@@ -48,7 +50,7 @@ func withDistr(
         ]
     }
     try await withOwnDatabase(
-        "presets: [distr]\n",
+        "presets: [distr]\n" + changes,
         product: "distr",
         timeZone: timeZone,
         environment: variables

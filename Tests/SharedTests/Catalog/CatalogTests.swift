@@ -48,9 +48,28 @@ import Testing
         let file = try Self.file(Self.target("DeploymentTargetMetrics"))
         let sentence =
             "ebb.yaml:2: targets.DeploymentTargetMetrics: the preset distr already has a target of this name; "
-            + "accepted: another name, or presets without distr"
+            + "accepted: another name, presets without distr, or nothing but protect here, which it keeps in addition"
         #expect(throws: ConfigurationError(sentence)) { try Catalog.load(presets: ["distr"], file: file) }
         #expect(try Catalog.load(presets: [], file: file).targets.map(\.table) == ["t"])
+    }
+
+    @Test func `a shipped target may be told to keep more`() throws {
+        let more = "targets:\n  DeploymentRevisionStatus: {protect: [notificationrecord]}\n"
+        let catalog = try Catalog.load(presets: ["distr"], file: Self.file(more))
+        let shipped = try Catalog.load(presets: ["distr"], file: nil).target(named: "DeploymentRevisionStatus")
+        let changed = try catalog.target(named: "DeploymentRevisionStatus")
+        #expect(shipped.protect == [] && changed.protect == ["notificationrecord"])
+        #expect(changed.table == shipped.table && changed.definitionHash != shipped.definitionHash)
+        #expect(catalog.ofPresets.contains("DeploymentRevisionStatus"))
+        for name in ["Organization", "ArtifactBlob"] {
+            let file = try Self.file("targets:\n  \(name): {protect: [notificationrecord]}\n")
+            let error = try #require(throws: ConfigurationError.self) {
+                try Catalog.load(presets: ["distr"], file: file)
+            }
+            #expect("\(error)".hasPrefix("ebb.yaml:2: targets.\(name): \(name) has objects, or children"), "\(error)")
+        }
+        // Of a name that no preset has, all is wanted.
+        #expect(throws: ConfigurationError.self) { try Catalog.load(presets: [], file: Self.file(more)) }
     }
 
     @Test func `a removed name may be used again`() throws {
