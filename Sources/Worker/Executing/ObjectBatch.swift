@@ -127,10 +127,26 @@ struct ObjectBatch {
 
     // MARK: Uploads in parts
 
+    /// Aborts what nobody has completed, as far as the storage lets it; without, the run goes on.
     private func abortUploads() async throws {
         guard let cutoff = self.context.uploadsCutoff else { return }
-        let store = self.context.store
         var aborted = 0
+        do {
+            try await self.abortUploads(before: cutoff, &aborted)
+        } catch let error as StorageError where error.kind == .refused {
+            self.logger.log(
+                .warning,
+                "uploads in parts stay; allow s3:ListBucketMultipartUploads and s3:AbortMultipartUpload, or leave multipart out",
+                [.run: "\(self.claim.run)", .error: "\(error)"]
+            )
+        }
+        if aborted > 0 {
+            self.logger.log(.info, "uploads in parts were aborted", [.run: "\(self.claim.run)", .count: "\(aborted)"])
+        }
+    }
+
+    private func abortUploads(before cutoff: Date, _ aborted: inout Int) async throws {
+        let store = self.context.store
         // All of them first: ending one shifts what a later page of the listing shows.
         var old: [ObjectStore.Upload] = []
         try await store.uploads { old += $0.filter { $0.initiated < cutoff } }
@@ -140,9 +156,6 @@ struct ObjectBatch {
             guard isChunk || target.kind(of: upload.key, self.isKey) != nil else { continue }
             try await store.abort(upload)
             aborted += 1
-        }
-        if aborted > 0 {
-            self.logger.log(.info, "uploads in parts were aborted", [.run: "\(self.claim.run)", .count: "\(aborted)"])
         }
     }
 }

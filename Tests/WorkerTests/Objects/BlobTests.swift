@@ -173,6 +173,23 @@ import Testing
         }
     }
 
+    /// It may not know uploads in parts, or not allow to end them; objects go all the same.
+    @Test(arguments: [TestBucket.Fault.denied, .unsupported], ["uploads", "abort"])
+    func `uploads in parts that are refused stay, and the run goes on`(
+        _ fault: TestBucket.Fault,
+        _ operation: String
+    ) async throws {
+        try await BlobSite.with { site in
+            try await site.bucket.seed((0..<5).map { .init(BlobSite.key($0), age: BlobSite.old) })
+            try await site.bucket.beginUpload("chunks/old", age: 4 * 3_600)
+            try await site.bucket.inflict(fault, on: operation, times: 100)
+            expectFinished(try await site.bed.drain("Blobs")[0], rows: 5)
+            let state = try await site.bucket.state()
+            #expect(state.keys == [] && state.uploads == ["chunks/old"])
+            #expect(state.calls[operation] == 1)
+        }
+    }
+
     /// A gateway in front of the storage that answers everything with a page of its own.
     @Test(arguments: ["list", "delete"]) func `answers of no use use attempts`(_ operation: String) async throws {
         try await BlobSite.with { site in
