@@ -7,9 +7,6 @@ extension ObjectBatch {
     /// The longest between a look at the references and the call.
     private static let longestGap = Duration.seconds(1)
 
-    /// So many keys, all refused: it is not about the keys.
-    private static let manyRefused = 10
-
     mutating func delete(_ objects: [ObjectStore.Object]) async throws {
         guard try await self.ledger.write(objects, of: self.claim, limits: self.limits, self.connection) else {
             throw Superseded()
@@ -23,6 +20,7 @@ extension ObjectBatch {
         if failure == nil || !call.isUncertain {
             try await self.confirm(call, list)
         }
+        if !call.deleted.isEmpty { self.hasDeleted = true }
         if let failure { throw failure }
         let refused = call.failures.filter { !StorageError.isTransient($0.code) }
         guard let last = refused.last else { return }
@@ -32,7 +30,6 @@ extension ObjectBatch {
             message: last.message,
             request: "DeleteObjects of bucket \(self.context.store.configuration.bucket), key \(last.key)"
         )
-        if refused.count == objects.count && refused.count >= Self.manyRefused { throw error }
         self.refused += refused.map(\.key)
         self.refusal = BatchError("\(error)")
     }

@@ -22,6 +22,8 @@ struct ObjectBatch {
     var refused: [String] = []
     /// What it said of the last of them.
     var refusal: BatchError?
+    /// Whether any call of this attempt has deleted anything.
+    var hasDeleted = false
 
     /// Somebody else has the batch now.
     struct Superseded: Error {}
@@ -41,6 +43,17 @@ struct ObjectBatch {
         self.logger = logger
         self.connection = connection
         self.isKey = context.target.keys.matcher()
+    }
+
+    /// So many keys, all refused: it is no matter of single keys.
+    private static let manyRefused = 10
+
+    /// Whether a range is better tried again as a whole than by its refused keys, each of which would use attempts of its own.
+    ///
+    /// A storage that allows no deletion at all says so of each key. Keys that were split off are refused by nature.
+    func isRefused(_ range: ObjectRange) -> Bool {
+        guard case .prefix = range else { return false }
+        return !self.hasDeleted && self.refused.count >= Self.manyRefused
     }
 
     /// Deletes what is due in a range.

@@ -118,7 +118,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [1, 5]) func `single keys that are refused become dead letters`(_ count: Int) async throws {
+    @Test(arguments: [1, 5, 25]) func `single keys that are refused become dead letters`(_ count: Int) async throws {
         try await BlobSite.with(settings: "worker: {concurrency: 2}") { site in
             let keys = (0..<50).map(BlobSite.key)
             let refused = Array(keys[..<count])
@@ -141,12 +141,54 @@ import Testing
         }
     }
 
-    @Test func `a storage that refuses everything pauses the run`() async throws {
+    /// The call is answered, so that it is about what is in the batch, but no matter of single keys.
+    @Test func `a batch of which every key is refused is one dead letter`() async throws {
+        try await BlobSite.with { site in
+            let keys = (0..<1_200).map(BlobSite.key).sorted()
+            try await site.bucket.seed(keys.map { .init($0, size: 2, age: BlobSite.old) })
+            try await site.bucket.seed([.init("chunks/old", size: 3, age: 2 * BlobSite.old)])
+            try await site.bucket.inflict(.keys, on: "delete", times: 10_000, keys: keys)
+            let outcome = try await site.bed.drain("Blobs")[0]
+            #expect(outcome.state == "failed" && outcome.count("dead") == 1, "\(outcome.fields)")
+            #expect(outcome.ledgerRows == 1 && outcome.count("bytes") == 3)
+            let letters = try await site.bed.queue.deadLetters(of: outcome.run)
+            #expect(letters.map(\.range) == [.objects(.prefix("sha256:"))])
+            #expect(letters.allSatisfy { $0.error.contains("AccessDenied") && $0.attempts == 8 })
+            try await site.bucket.heal()
+            let control = site.bed.services.runControl(site.bed.queue)
+            try await control.retry(letters.map(\.batch), of: outcome.run, site.bed.connection)
+            try await site.bed.work()
+            expectFinished(try await site.bed.outcome(of: outcome.run), rows: 1_201)
+            #expect(try await site.bytes(of: outcome.run) == 2_403)
+        }
+    }
+
+    /// A page of locked keys does not keep those of the next page from being deleted.
+    @Test func `behind a page of refused keys, the others go`() async throws {
+        try await BlobSite.with { site in
+            let keys = (0..<1_100).map(BlobSite.key).sorted()
+            let refused = Array(keys[..<12])
+            let manifests = Array(keys[12..<1_000])
+            try await site.bucket.seed(keys.map { .init($0, size: 2, age: BlobSite.old) })
+            try await site.refer(to: manifests)
+            try await site.bucket.inflict(.keys, on: "delete", times: 10_000, keys: refused)
+            let outcome = try await site.bed.drain("Blobs")[0]
+            #expect(outcome.state == "failed" && outcome.count("dead") == 12, "\(outcome.fields)")
+            #expect(outcome.ledgerRows == 100)
+            let letters = try await site.bed.queue.deadLetters(of: outcome.run)
+            #expect(Set(letters.compactMap(\.range)) == Set(refused.map { .objects(.keys([$0])) }))
+            #expect(Set(try await site.bucket.state().keys) == Set(keys[..<1_000]))
+        }
+    }
+
+    @Test(arguments: ["list", "delete"]) func `a storage that refuses every call pauses the run`(
+        _ operation: String
+    ) async throws {
         try await BlobSite.with { site in
             let keys = (0..<50).map(BlobSite.key)
             try await site.bucket.seed(keys.map { .init($0, age: BlobSite.old) })
-            try await site.bucket.inflict(.keys, on: "delete", times: 10_000, keys: keys)
             let record = try await site.bed.start("Blobs")
+            try await site.bucket.inflict(.denied, on: operation, times: 10_000)
             try await site.bed.work()
             let fields = try await site.bed.queue.fields(of: record.run)
             #expect(fields["state"] == "paused" && fields["error"]?.contains("AccessDenied") == true, "\(fields)")
