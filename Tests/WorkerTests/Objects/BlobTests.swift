@@ -118,6 +118,25 @@ import Testing
         }
     }
 
+    /// Without a code, the answers never mention them.
+    @Test(arguments: [("InternalError", "InternalError"), ("", "NoAnswer")])
+    func `single keys that always fail become dead letters`(_ code: String, _ shown: String) async throws {
+        try await BlobSite.with { site in
+            let keys = (0..<50).map(BlobSite.key)
+            let count = 3
+            let failing = Array(keys[..<count])
+            try await site.bucket.seed(keys.map { .init($0, size: 2, age: BlobSite.old) })
+            try await site.bucket.inflict(.keys, on: "delete", times: 10_000, keys: failing, code: code)
+            let outcome = try await site.bed.drain("Blobs")[0]
+            #expect(outcome.state == "failed" && outcome.count("dead") == count, "\(outcome.fields)")
+            #expect(outcome.ledgerRows == 50 - count && outcome.count("bytes") == 2 * (50 - count))
+            let letters = try await site.bed.queue.deadLetters(of: outcome.run)
+            #expect(Set(letters.compactMap(\.range)) == Set(failing.map { .objects(.keys([$0])) }))
+            #expect(letters.allSatisfy { $0.error.contains(shown) && $0.attempts == 8 })
+            #expect(Set(try await site.bucket.state().keys) == Set(failing))
+        }
+    }
+
     @Test(arguments: [1, 5, 25]) func `single keys that are refused become dead letters`(_ count: Int) async throws {
         try await BlobSite.with(settings: "worker: {concurrency: 2}") { site in
             let keys = (0..<50).map(BlobSite.key)
