@@ -13,8 +13,9 @@ Under /_ebb/ it takes JSON, always with the bucket that is meant:
     held     {bucket, operation}                                        returns once that request is there
     release  {bucket, operation}                                        lets it go on
     state    {bucket}                                                   calls by operation, keys, uploads under way
-Kinds of faults: `unavailable` (503, nothing happens), `gateway` (200 with a page for people, nothing happens), `lost` (it happens, the answer is 503), `truncated` (it happens, the
-answer is cut off), `reset` (nothing happens, no answer at all), `keys` (these keys of a deletion fail with the code).
+Kinds of faults: `unavailable` (503, nothing happens), `denied` (403, nothing happens), `unsupported` (501, nothing happens), `gateway` (200 with a page for people, nothing happens), `lost` (it happens, the answer is 503), `truncated` (it happens, the
+answer is cut off), `reset` (nothing happens, no answer at all), `keys` (these keys of a deletion fail with the code; without one, the answer does not mention them),
+`renewed` (it happens, then these keys are put anew, and the answer is 503).
 """
 import bisect
 import datetime
@@ -32,6 +33,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 UNAVAILABLE = b'<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>'
+
+REFUSALS = {"denied": (403, "AccessDenied"), "unsupported": (501, "NotImplemented")}
 
 
 def backend():
@@ -130,6 +133,10 @@ class Server:
         kind = fault["kind"] if fault else None
         if kind == "unavailable":
             return Response(UNAVAILABLE, status=503, mimetype="application/xml")(environ, start_response)
+        if kind in REFUSALS:
+            status, code = REFUSALS[kind]
+            text = f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>not here</Message></Error>'
+            return Response(text, status=status, mimetype="application/xml")(environ, start_response)
         if kind == "gateway":
             return Response(b"<html><body>Down for maintenance</body></html>", mimetype="text/html")(environ, start_response)
         if kind == "reset":
@@ -154,7 +161,9 @@ class Server:
         result = Response.from_app(self.app, environ)
         if self.operation(request) == "uploads" and result.status_code == 200:
             result.set_data(self.with_ages(name, result.get_data().decode()))
-        if kind == "lost":
+        if kind == "renewed":
+            self.do_seed(None, name, [[key, 0, 0] for key in fault["keys"]])
+        if kind in ("lost", "renewed"):
             return Response(UNAVAILABLE, status=503, mimetype="application/xml")(environ, start_response)
         if kind == "keys":
             result.set_data(result.get_data().replace(b"</DeleteResult>", self.errors(refused, fault["code"]) + b"</DeleteResult>"))
@@ -175,6 +184,8 @@ class Server:
 
     @staticmethod
     def errors(keys, code):
+        if not code:
+            return b""
         return b"".join(
             f"<Error><Key>{key}</Key><Code>{code}</Code><Message>not this one</Message></Error>".encode() for key in keys
         )

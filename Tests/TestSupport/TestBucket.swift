@@ -114,6 +114,10 @@ package struct TestBucket: Sendable {
     package enum Fault: String, Sendable, Encodable, CaseIterable {
         /// 503; nothing happens.
         case unavailable
+        /// 403; nothing happens.
+        case denied
+        /// 501; nothing happens.
+        case unsupported
         /// A gateway answers 200 with a page for people; nothing happens.
         case gateway
         /// It happens, and the answer is 503.
@@ -122,8 +126,10 @@ package struct TestBucket: Sendable {
         case truncated
         /// Nothing happens, and the connection is closed.
         case reset
-        /// Some keys of a deletion fail.
+        /// Some keys of a deletion fail; without a code, the answer does not mention them.
         case keys
+        /// It happens, then some keys are put anew, and the answer is 503.
+        case renewed
     }
 
     /// Lets the next requests of a kind go wrong.

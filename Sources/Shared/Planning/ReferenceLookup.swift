@@ -47,14 +47,19 @@ package struct ReferenceLookup: Sendable {
         return ReferenceLookup(schema: found ?? target.references.first?.schema ?? "", columns: columns, target: target)
     }
 
-    /// One index look-up a key and column; keys are bound as one array.
+    /// One index look-up a key and column; a column without an index is read once, with the keys hashed.
+    ///
+    /// Keys are bound as one array, and one snapshot sees all columns: a reference that moves between them is always in one.
     package func statement(_ keys: [String]) -> PostgresStatement {
         var sql = SQLText()
         let list = sql.bind(SQLText.array(keys), as: "text[]")
         return sql.statement(
             self.columns.map { column in
-                "SELECT k.key FROM unnest(\(list)) AS k (key) "
-                    + "WHERE EXISTS (SELECT FROM \(column.tableName) WHERE \(column.name) = k.key)"
+                column.isIndexed
+                    ? "SELECT k.key FROM unnest(\(list)) AS k (key) "
+                        + "WHERE EXISTS (SELECT FROM \(column.tableName) WHERE \(column.name) = k.key)"
+                    : "SELECT DISTINCT k.key FROM unnest(\(list)) AS k (key) "
+                        + "JOIN \(column.tableName) AS r ON r.\(column.name) = k.key"
             }.joined(separator: "\nUNION\n")
         )
     }
@@ -71,7 +76,7 @@ package struct ReferenceLookup: Sendable {
         _ connection: PostgresConnection
     ) async throws -> Set<String> {
         if keys.isEmpty { return [] }
-        let settings = Self.settings(limits)
+        let settings = self.settings(limits)
         let statement = self.statement(keys)
         return try await connection.transaction(readOnly: true) { connection in
             _ = try connection.run(settings.sql, settings.parameters)
@@ -98,7 +103,7 @@ package struct ReferenceLookup: Sendable {
 
     /// How the database would look keys up.
     package func explain(_ keys: [String], _ connection: PostgresConnection) async throws -> [String] {
-        let settings = Self.settings(nil)
+        let settings = self.settings(nil)
         let statement = self.statement(keys)
         return try await connection.transaction(readOnly: true) { connection in
             _ = try connection.run(settings.sql, settings.parameters)
@@ -106,8 +111,9 @@ package struct ReferenceLookup: Sendable {
         }
     }
 
-    private static func settings(_ limits: TransactionSettings.TimeLimits?) -> PostgresStatement {
-        TransactionSettings(for: .objects(.uploads), limits: limits)
+    private func settings(_ limits: TransactionSettings.TimeLimits?) -> PostgresStatement {
+        let isHashing = self.columns.contains { !$0.isIndexed }
+        return TransactionSettings(for: .objects(.uploads), limits: limits, isHashing: isHashing)
             .statement(returning: "set_config('row_security', 'off', true)")
     }
 }

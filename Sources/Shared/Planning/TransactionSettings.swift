@@ -71,9 +71,11 @@ package struct TransactionSettings: Sendable, Equatable {
     /// - Keys find their rows by index, too; but a table that `protect` has to search without one is hashed, not searched
     ///   once per key. Groups are not possible then.
     ///
+    /// - Objects are looked up by index in the tables that refer to them; where one of these has none, keys are hashed for it,
+    ///   which the planner chooses.
     /// - With `order: leaf_first`, rows of any group hang on those of a few: their pivots are hashed.
     ///
-    /// - `isHashing`: whether there is such a table; see `RangeStatement.settings`.
+    /// - `isHashing`: whether there is a table without index; see `RangeStatement.settings` and `ReferenceLookup`.
     /// - `isChained`: whether the target has `order: leaf_first`.
     package init(
         for range: BatchRange,
@@ -87,6 +89,7 @@ package struct TransactionSettings: Sendable, Equatable {
             case .window, .idRange: ["enable_nestloop", "enable_mergejoin", "enable_seqscan"]
             case .group where isChained: ["enable_mergejoin", "enable_seqscan"]
             case .keys where isHashing: ["enable_nestloop", "enable_mergejoin", "enable_seqscan"]
+            case .objects where isHashing: ["enable_mergejoin"]
             case .group, .keys, .objects: ["enable_hashjoin", "enable_mergejoin", "enable_seqscan"]
             }
         self.init(limits ?? .step, off: off)

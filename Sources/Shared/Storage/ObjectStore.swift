@@ -126,21 +126,32 @@ package struct ObjectStore: Sendable {
 
     /// Those of some keys whose objects are there.
     ///
-    /// One listing from the first to the last: the keys of one call are neighbours, or nearly.
-    ///
     /// - Throws: `StorageError`, `CancellationError`.
     package func present(among keys: Set<String>) async throws -> Set<String> {
-        let sorted = keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-        guard let first = sorted.first, let last = sorted.last else { return [] }
-        var present: Set<String> = []
+        Set(try await self.objects(among: keys).keys)
+    }
+
+    /// The objects of some keys, as far as there are any.
+    ///
+    /// One listing from the first to the last, without wide gaps: the keys of one call are neighbours, or nearly.
+    ///
+    /// - Throws: `StorageError`, `CancellationError`.
+    package func objects(among keys: Set<String>) async throws -> [String: Object] {
+        var wanted = keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }[...]
+        var found: [String: Object] = [:]
         var token: String?
-        repeat {
-            let page = try await self.page(prefix: "", after: token, behind: String(first.dropLast()))
-            present.formUnion(page.objects.map(\.key))
-            let isBeyond = page.objects.last.map { !$0.key.utf8.lexicographicallyPrecedes(last.utf8) } ?? false
-            token = isBeyond ? nil : page.next
-        } while token != nil
-        return present.intersection(keys)
+        var isLast = false
+        while !isLast, let next = wanted.first {
+            let page = try await self.page(prefix: "", after: token, behind: String(next.dropLast()))
+            for object in page.objects where keys.contains(object.key) { found[object.key] = object }
+            token = page.next
+            isLast = token == nil
+            guard let end = page.objects.last?.key else { continue }
+            wanted = wanted.drop { !end.utf8.lexicographicallyPrecedes($0.utf8) }
+            // The next page begins where it is of use.
+            if let next = wanted.first, end.utf8.lexicographicallyPrecedes(next.dropLast().utf8) { token = nil }
+        }
+        return found
     }
 
     /// Whether the bucket is there and may be used; returns the storage's clock.

@@ -7,9 +7,6 @@ extension ObjectBatch {
     /// The longest between a look at the references and the call.
     private static let longestGap = Duration.seconds(1)
 
-    /// So many keys, all refused: it is not about the keys.
-    private static let manyRefused = 10
-
     mutating func delete(_ objects: [ObjectStore.Object]) async throws {
         guard try await self.ledger.write(objects, of: self.claim, limits: self.limits, self.connection) else {
             throw Superseded()
@@ -23,25 +20,28 @@ extension ObjectBatch {
         if failure == nil || !call.isUncertain {
             try await self.confirm(call, list)
         }
+        if !call.deleted.isEmpty { self.hasDeleted = true }
         if let failure { throw failure }
-        let refused = call.failures.filter { !StorageError.isTransient($0.code) }
-        guard let last = refused.last else { return }
+        guard let last = call.refused.last else { return }
         let error = StorageError(
             .refused,
             code: last.code,
             message: last.message,
             request: "DeleteObjects of bucket \(self.context.store.configuration.bucket), key \(last.key)"
         )
-        if refused.count == objects.count && refused.count >= Self.manyRefused { throw error }
-        self.refused += refused.map(\.key)
+        self.refused += call.refused.map(\.key)
         self.refusal = BatchError("\(error)")
     }
 
-    /// Calls until every key is gone, refused or referenced; looks at the references before each call.
+    /// Calls until every key is gone, refused or referenced; looks at the references before each call, and again at the objects
+    /// before each but the first.
     private func carryOut(_ call: inout DeletionCall) async throws {
         let store = self.context.store
         var tries = 0
         while true {
+            if tries > 0 { try await self.lookAgain(&call) }
+            // The last call was answered, or it would have thrown: of these keys the storage always says so.
+            if tries == store.limits.attempts { return call.giveUp() }
             let referenced = try await self.referenced(among: call.left)
             let looked = ContinuousClock.now
             try await self.keep(referenced, &call)
@@ -50,25 +50,33 @@ extension ObjectBatch {
             guard try await self.ledger.holds(self.claim, self.connection) else { throw Superseded() }
             // A process that was frozen in between looks again.
             if looked.duration(to: .now) > Self.longestGap { continue }
-            var problem: StorageError?
+            var outage: StorageError?
             // Until the answer is here, also when this task is cancelled meanwhile.
             call.isUncertain = true
             do {
                 call.note(try await store.delete(call.left))
-                problem = call.failures.first { StorageError.isTransient($0.code) }.map { failure in
-                    StorageError(.away, code: failure.code, message: failure.message, request: "DeleteObjects")
-                }
             } catch let error as StorageError where StorageError.isTransient(error.code) {
-                problem = error
+                outage = error
             }
             // Any other error leaves open whether it happened. What is there by now may have been uploaded anew, so the batch is
             // given back and begins with a new listing.
             try await self.lookForLate(&call)
-            guard let problem else { return }
+            if call.left.isEmpty { return }
             tries += 1
-            guard tries < store.limits.attempts else { throw problem }
-            try await Task.sleep(for: store.limits.pause(after: tries))
+            if tries < store.limits.attempts {
+                try await Task.sleep(for: store.limits.pause(after: tries))
+            } else if let outage {
+                throw outage
+            }
         }
+    }
+
+    /// Finds out what became of the keys of a try that are left.
+    ///
+    /// Whoever found an object missing since may have written it anew, and will refer to it later.
+    private func lookAgain(_ call: inout DeletionCall) async throws {
+        call.note(try await self.context.store.objects(among: Set(call.left)))
+        try await self.lookForLate(&call)
     }
 
     /// Leaves keys out of a call that something refers to by now.

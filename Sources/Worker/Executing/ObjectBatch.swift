@@ -22,6 +22,8 @@ struct ObjectBatch {
     var refused: [String] = []
     /// What it said of the last of them.
     var refusal: BatchError?
+    /// Whether any call of this attempt has deleted anything.
+    var hasDeleted = false
 
     /// Somebody else has the batch now.
     struct Superseded: Error {}
@@ -41,6 +43,17 @@ struct ObjectBatch {
         self.logger = logger
         self.connection = connection
         self.isKey = context.target.keys.matcher()
+    }
+
+    /// So many keys, all refused: it is no matter of single keys.
+    private static let manyRefused = 10
+
+    /// Whether a range is better tried again as a whole than by its refused keys, each of which would use attempts of its own.
+    ///
+    /// A storage that allows no deletion at all says so of each key. Keys that were split off are refused by nature.
+    func isRefused(_ range: ObjectRange) -> Bool {
+        guard case .prefix = range else { return false }
+        return !self.hasDeleted && self.refused.count >= Self.manyRefused
     }
 
     /// Deletes what is due in a range.
@@ -127,10 +140,26 @@ struct ObjectBatch {
 
     // MARK: Uploads in parts
 
+    /// Aborts what nobody has completed, as far as the storage lets it; without, the run goes on.
     private func abortUploads() async throws {
         guard let cutoff = self.context.uploadsCutoff else { return }
-        let store = self.context.store
         var aborted = 0
+        do {
+            try await self.abortUploads(before: cutoff, &aborted)
+        } catch let error as StorageError where error.kind == .refused {
+            self.logger.log(
+                .warning,
+                "uploads in parts stay; allow s3:ListBucketMultipartUploads and s3:AbortMultipartUpload, or leave multipart out",
+                [.run: "\(self.claim.run)", .error: "\(error)"]
+            )
+        }
+        if aborted > 0 {
+            self.logger.log(.info, "uploads in parts were aborted", [.run: "\(self.claim.run)", .count: "\(aborted)"])
+        }
+    }
+
+    private func abortUploads(before cutoff: Date, _ aborted: inout Int) async throws {
+        let store = self.context.store
         // All of them first: ending one shifts what a later page of the listing shows.
         var old: [ObjectStore.Upload] = []
         try await store.uploads { old += $0.filter { $0.initiated < cutoff } }
@@ -140,9 +169,6 @@ struct ObjectBatch {
             guard isChunk || target.kind(of: upload.key, self.isKey) != nil else { continue }
             try await store.abort(upload)
             aborted += 1
-        }
-        if aborted > 0 {
-            self.logger.log(.info, "uploads in parts were aborted", [.run: "\(self.claim.run)", .count: "\(aborted)"])
         }
     }
 }

@@ -20,6 +20,8 @@ struct ObjectExecutor: Sendable {
         case superseded
         /// All that was due is gone, but for these keys, which the storage does not delete.
         case refused([String], BatchError)
+        /// The storage deletes nothing of it.
+        case allRefused(BatchError)
     }
 
     /// Runs a batch from its beginning, whatever earlier attempts have done.
@@ -54,7 +56,9 @@ struct ObjectExecutor: Sendable {
         } catch is ObjectBatch.Superseded {
             return .superseded
         }
-        if let error = batch.refusal { return .refused(batch.refused, error) }
+        if let error = batch.refusal {
+            return batch.isRefused(range) ? .allRefused(error) : .refused(batch.refused, error)
+        }
         let microseconds = Int(started.duration(to: .now).wholeMicroseconds)
         let record = try await self.ledger.complete(claim, microseconds: microseconds, limits: limits, connection)
         return record.map { .done($0, microseconds: microseconds) } ?? .superseded

@@ -51,6 +51,7 @@ extension Slot {
         case .endedBefore(let record): return try await self.verdict(on: record, lease, connection)
         case .runOver: return .back(lease, .cancelled)
         case .superseded: return .back(lease, .release(after: FailurePolicy.pause))
+        case .allRefused(let error): return try await self.attempt(lease, error, connection)
         case .refused(let keys, let error): return try await self.verdict(onRefused: keys, error, lease, connection)
         }
     }

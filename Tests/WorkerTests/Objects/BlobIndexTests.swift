@@ -45,6 +45,30 @@ import Testing
         }
     }
 
+    /// Each row of a table without an index is compared once, not with every key; the other column keeps its index.
+    @Test(arguments: [true, false]) func `without an index, keys are hashed`(_ isAnalyzed: Bool) async throws {
+        try await BlobSite.with { site in
+            let keys = (0..<1_000).map(BlobSite.key)
+            try await site.bed.run(
+                "DROP INDEX version_manifest_idx",
+                "INSERT INTO version (manifest) SELECT 'sha256:' || n FROM generate_series(1, 20000) AS n",
+                "INSERT INTO part SELECT n, 'sha256:' || n FROM generate_series(1, 200000) AS n"
+            )
+            // Two of the same key are one; one is in both.
+            try await site.refer(to: [keys[0], keys[0], keys[1]], by: "version")
+            try await site.refer(to: [keys[1], keys[2]])
+            if isAnalyzed { try await site.bed.run("ANALYZE version", "ANALYZE part") }
+            let target = try #require(site.bed.services.catalog.objects(of: "Blobs"))
+            let lookup = try await ReferenceLookup.resolve(target, site.bed.connection)
+            let plan = try await lookup.explain(keys, site.bed.connection).joined(separator: "\n")
+            #expect(plan.contains("Hash Join") && !plan.contains("Materialize"), "\(plan)")
+            #expect(plan.contains("part_blob_idx") && !plan.contains("Seq Scan on part"), "\(plan)")
+            let limits = site.bed.services.configuration.batches.timeLimits
+            let found = try await lookup.referenced(among: keys, limits: limits, site.bed.connection)
+            #expect(found == Set(keys[..<3]))
+        }
+    }
+
     /// The statements that the sentence names do what it says.
     @Test func `of a partitioned table, the way to an index is said`() async throws {
         try await BlobSite.with(settings: "foreign_keys: {most: 1ms}") { site in

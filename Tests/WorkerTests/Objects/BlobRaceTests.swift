@@ -69,6 +69,40 @@ import Testing
         }
     }
 
+    /// Its client found it missing and pushes it again; the reference comes last.
+    @Test func `an object that is written anew between two tries stays`() async throws {
+        try await BlobSite.with { site in
+            let keys = (0..<20).map(BlobSite.key)
+            try await site.bucket.seed(keys.map { .init($0, size: 1, age: BlobSite.old) })
+            try await site.bucket.inflict(.renewed, on: "delete", keys: Array(keys[..<2]))
+            let outcome = try await site.bed.drain("Blobs")[0]
+            expectFinished(outcome, rows: 18)
+            #expect(try await site.bytes(of: outcome.run) == 18)
+            let state = try await site.bucket.state()
+            #expect(Set(state.keys) == Set(keys[..<2]))
+            #expect(state.calls["delete"] == 1, "nothing is left for a second call")
+        }
+    }
+
+    /// Only some keys of the first call fail; one of them is written anew before the second.
+    @Test func `of the keys that failed, one that is written anew stays`() async throws {
+        try await BlobSite.with { site in
+            let keys = (0..<20).map(BlobSite.key)
+            try await site.bucket.seed(keys.map { .init($0, size: 1, age: BlobSite.old) })
+            try await site.bucket.inflict(.keys, on: "delete", keys: Array(keys[..<3]), code: "InternalError")
+            let record = try await site.bed.start("Blobs")
+            // Behind the page of the batch comes the look between the tries.
+            try await site.bucket.holding("list", skip: 1, while: { try await site.bed.work(slots: 1) }) {
+                try await site.bucket.seed([.init(keys[0], size: 1)])
+                try await site.bucket.remove(keys[1])
+            }
+            let outcome = try await site.bed.outcome(of: record.run)
+            expectFinished(outcome, rows: 19)
+            #expect(try await site.bytes(of: record.run) == 19)
+            #expect(try await site.bucket.state().keys == [keys[0]])
+        }
+    }
+
     /// The reference belongs to an object that was written anew by then.
     @Test func `an object that is there again is nobody's loss`() async throws {
         try await BlobSite.with { site in

@@ -118,7 +118,26 @@ import Testing
         }
     }
 
-    @Test(arguments: [1, 5]) func `single keys that are refused become dead letters`(_ count: Int) async throws {
+    /// Without a code, the answers never mention them.
+    @Test(arguments: [("InternalError", "InternalError"), ("", "NoAnswer")])
+    func `single keys that always fail become dead letters`(_ code: String, _ shown: String) async throws {
+        try await BlobSite.with { site in
+            let keys = (0..<50).map(BlobSite.key)
+            let count = 3
+            let failing = Array(keys[..<count])
+            try await site.bucket.seed(keys.map { .init($0, size: 2, age: BlobSite.old) })
+            try await site.bucket.inflict(.keys, on: "delete", times: 10_000, keys: failing, code: code)
+            let outcome = try await site.bed.drain("Blobs")[0]
+            #expect(outcome.state == "failed" && outcome.count("dead") == count, "\(outcome.fields)")
+            #expect(outcome.ledgerRows == 50 - count && outcome.count("bytes") == 2 * (50 - count))
+            let letters = try await site.bed.queue.deadLetters(of: outcome.run)
+            #expect(Set(letters.compactMap(\.range)) == Set(failing.map { .objects(.keys([$0])) }))
+            #expect(letters.allSatisfy { $0.error.contains(shown) && $0.attempts == 8 })
+            #expect(Set(try await site.bucket.state().keys) == Set(failing))
+        }
+    }
+
+    @Test(arguments: [1, 5, 25]) func `single keys that are refused become dead letters`(_ count: Int) async throws {
         try await BlobSite.with(settings: "worker: {concurrency: 2}") { site in
             let keys = (0..<50).map(BlobSite.key)
             let refused = Array(keys[..<count])
@@ -141,12 +160,54 @@ import Testing
         }
     }
 
-    @Test func `a storage that refuses everything pauses the run`() async throws {
+    /// The call is answered, so that it is about what is in the batch, but no matter of single keys.
+    @Test func `a batch of which every key is refused is one dead letter`() async throws {
+        try await BlobSite.with { site in
+            let keys = (0..<1_200).map(BlobSite.key).sorted()
+            try await site.bucket.seed(keys.map { .init($0, size: 2, age: BlobSite.old) })
+            try await site.bucket.seed([.init("chunks/old", size: 3, age: 2 * BlobSite.old)])
+            try await site.bucket.inflict(.keys, on: "delete", times: 10_000, keys: keys)
+            let outcome = try await site.bed.drain("Blobs")[0]
+            #expect(outcome.state == "failed" && outcome.count("dead") == 1, "\(outcome.fields)")
+            #expect(outcome.ledgerRows == 1 && outcome.count("bytes") == 3)
+            let letters = try await site.bed.queue.deadLetters(of: outcome.run)
+            #expect(letters.map(\.range) == [.objects(.prefix("sha256:"))])
+            #expect(letters.allSatisfy { $0.error.contains("AccessDenied") && $0.attempts == 8 })
+            try await site.bucket.heal()
+            let control = site.bed.services.runControl(site.bed.queue)
+            try await control.retry(letters.map(\.batch), of: outcome.run, site.bed.connection)
+            try await site.bed.work()
+            expectFinished(try await site.bed.outcome(of: outcome.run), rows: 1_201)
+            #expect(try await site.bytes(of: outcome.run) == 2_403)
+        }
+    }
+
+    /// A page of locked keys does not keep those of the next page from being deleted.
+    @Test func `behind a page of refused keys, the others go`() async throws {
+        try await BlobSite.with { site in
+            let keys = (0..<1_100).map(BlobSite.key).sorted()
+            let refused = Array(keys[..<12])
+            let manifests = Array(keys[12..<1_000])
+            try await site.bucket.seed(keys.map { .init($0, size: 2, age: BlobSite.old) })
+            try await site.refer(to: manifests)
+            try await site.bucket.inflict(.keys, on: "delete", times: 10_000, keys: refused)
+            let outcome = try await site.bed.drain("Blobs")[0]
+            #expect(outcome.state == "failed" && outcome.count("dead") == 12, "\(outcome.fields)")
+            #expect(outcome.ledgerRows == 100)
+            let letters = try await site.bed.queue.deadLetters(of: outcome.run)
+            #expect(Set(letters.compactMap(\.range)) == Set(refused.map { .objects(.keys([$0])) }))
+            #expect(Set(try await site.bucket.state().keys) == Set(keys[..<1_000]))
+        }
+    }
+
+    @Test(arguments: ["list", "delete"]) func `a storage that refuses every call pauses the run`(
+        _ operation: String
+    ) async throws {
         try await BlobSite.with { site in
             let keys = (0..<50).map(BlobSite.key)
             try await site.bucket.seed(keys.map { .init($0, age: BlobSite.old) })
-            try await site.bucket.inflict(.keys, on: "delete", times: 10_000, keys: keys)
             let record = try await site.bed.start("Blobs")
+            try await site.bucket.inflict(.denied, on: operation, times: 10_000)
             try await site.bed.work()
             let fields = try await site.bed.queue.fields(of: record.run)
             #expect(fields["state"] == "paused" && fields["error"]?.contains("AccessDenied") == true, "\(fields)")
@@ -170,6 +231,23 @@ import Testing
                 fields["error"]?.hasPrefix("object storage, List") == true
                     && fields["error"]?.contains("NoSuchBucket") == true
             )
+        }
+    }
+
+    /// It may not know uploads in parts, or not allow to end them; objects go all the same.
+    @Test(arguments: [TestBucket.Fault.denied, .unsupported], ["uploads", "abort"])
+    func `uploads in parts that are refused stay, and the run goes on`(
+        _ fault: TestBucket.Fault,
+        _ operation: String
+    ) async throws {
+        try await BlobSite.with { site in
+            try await site.bucket.seed((0..<5).map { .init(BlobSite.key($0), age: BlobSite.old) })
+            try await site.bucket.beginUpload("chunks/old", age: 4 * 3_600)
+            try await site.bucket.inflict(fault, on: operation, times: 100)
+            expectFinished(try await site.bed.drain("Blobs")[0], rows: 5)
+            let state = try await site.bucket.state()
+            #expect(state.keys == [] && state.uploads == ["chunks/old"])
+            #expect(state.calls[operation] == 1)
         }
     }
 
