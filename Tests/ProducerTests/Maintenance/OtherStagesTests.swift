@@ -49,11 +49,28 @@ import Testing
 
     @Test func `a sweep is skipped while another sweeper is at work`() async throws {
         try await self.withProcedure("{sweep: sessions}", "sessions: own") { bed in
-            _ = try await bed.queue.redis.send("SET", bed.queue.keys.sweeper, "another", "PX", "60000")
+            let (redis, sweeper) = (bed.queue.redis, bed.queue.keys.sweeper)
+            let hold = { @Sendable in _ = try await redis.send("SET", sweeper, "another", "PX", "3000") }
+            try await hold()
+            let holder = Task {
+                while true {
+                    try await Task.sleep(for: .milliseconds(100))
+                    try await hold()
+                }
+            }
             let record = try await bed.procedure()
+            holder.cancel()
+            _ = await holder.result
             #expect(record.states == ["sessions: skipped", "Good: finished"] && record.state == .finished)
             #expect(try record.stage("sessions").reason == "another sweeper is at work")
             _ = try await bed.queue.redis.send("DEL", bed.queue.keys.sweeper)
+            #expect(try await bed.procedure().states == ["sessions: finished", "Good: finished"])
+        }
+    }
+
+    @Test func `a sweep waits for the lease of a sweeper that was killed`() async throws {
+        try await self.withProcedure("{sweep: sessions}", "sessions: own") { bed in
+            _ = try await bed.queue.redis.send("SET", bed.queue.keys.sweeper, "killed", "PX", "1000")
             #expect(try await bed.procedure().states == ["sessions: finished", "Good: finished"])
         }
     }
