@@ -31,7 +31,7 @@ extension Services {
         guard let hook = try self.hooks().first(where: { $0.name == name }) else {
             throw CommandError("there is no hook \(name)")
         }
-        let result = await self.hookRunner(queue).run(hook, context: context)
+        let result = try await self.hookRunner(queue).run(hook, context: context)
         // A hook that was told to stop has failed, which is not its fault.
         try Task.checkCancellation()
         let state: StageState =

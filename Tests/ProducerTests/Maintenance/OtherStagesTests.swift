@@ -16,7 +16,8 @@ import Testing
         ownDatabase: Bool = false,
         _ body: (TestBed) async throws -> Void
     ) async throws {
-        let hooks = "hooks: {Good: {command: {argv: [/bin/true]}}}"
+        let hooks =
+            "hooks: {Good: {command: {argv: [/bin/true]}}, Rare: {min_interval: 1h, command: {argv: [/bin/true]}}}"
         try await withTestBed(
             targets: "  Things: {table: things, key: id, max_age: {column: at, age: 1d}}",
             settings:
@@ -106,7 +107,10 @@ import Testing
         return ended
     }
 
-    @Test(arguments: ["{sweep: sessions, name: Stage, timeout: 1s}", "{target: Things, name: Stage, timeout: 1s}"])
+    @Test(arguments: [
+        "{sweep: sessions, name: Stage, timeout: 1s}", "{target: Things, name: Stage, timeout: 1s}",
+        "{hook: Rare, name: Stage, timeout: 1s}",
+    ])
     func `the timeout of a stage holds while Redis is away`(_ stage: String) async throws {
         try await self.withProcedure(stage, "sessions: own") { bed in
             let record = try await self.withoutRedis(bed)
