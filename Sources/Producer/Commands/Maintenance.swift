@@ -9,9 +9,8 @@ struct Maintenance: AsyncParsableCommand {
         discussion: """
             Two at once are impossible: while one is under way, this says so and exits 0, or 2 if that one has other stages. One whose \
             process has vanished is gone on with first, unless it has stages to do that were not asked for (exit code 2); whether it has \
-            shows within a lease. Starts a local \
-            worker while none is alive. One line for each stage that was not left out says how it ended; the exit code is 1 if any \
-            failed.
+            shows within a lease. Starts a local worker while none is alive. One line for each stage that was not left out says how it \
+            ended; the exit code is 1 if any failed.
             """
     )
 
