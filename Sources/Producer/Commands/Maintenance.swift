@@ -8,9 +8,9 @@ struct Maintenance: AsyncParsableCommand {
         abstract: "Runs the stages of the maintenance procedure one after the other, and waits for the end.",
         discussion: """
             Two at once are impossible: while one is under way, this says so and exits 0, or 2 if that one has other stages. One whose \
-            process has vanished is gone on with first, unless it has stages to do that were not asked for (exit code 2). Starts a local \
-            worker while none is alive. One line for each stage that was not left out says how it ended; the exit code is 1 if any \
-            failed.
+            process has vanished is gone on with first, unless it has stages to do that were not asked for (exit code 2); whether it has \
+            shows within a lease. Starts a local worker while none is alive. One line for each stage that was not left out says how it \
+            ended; the exit code is 1 if any failed.
             """
     )
 
@@ -119,13 +119,32 @@ struct Maintenance: AsyncParsableCommand {
                             : "procedure run \(record.id) is under way with \(words); let it end first"
                     )
                 }
+                guard let record = try await self.signOfLife(of: record, session) else { continue }
                 if !self.json {
-                    print("procedure run \(record.id) is under way: \(MaintenanceView.summary(of: record))")
+                    let verb = record.state == .inProgress ? "is" : "was"
+                    print("procedure run \(record.id) \(verb) under way: \(MaintenanceView.summary(of: record))")
                 }
                 return record
             }
         }
     }
+
+    /// Waits until the owner of a run renews its lease or ends it; nil when the lease lapses, as of one that was killed just now.
+    ///
+    /// Without that, a container that is started again at once would take its killed predecessor for somebody at work.
+    private func signOfLife(of seen: ProcedureRecord, _ session: Session) async throws -> ProcedureRecord? {
+        while true {
+            let record = try await session.services.ledger.procedure(seen.id, session.connection)
+            guard let record, !record.isLapsed else { return nil }
+            if record.state != .inProgress || (record.owner, record.beatAt) != (seen.owner, seen.beatAt) {
+                return record
+            }
+            try await Task.sleep(for: Self.pause)
+        }
+    }
+
+    /// How often to look for a sign of life.
+    private static let pause = Duration.milliseconds(200)
 
     /// How many seconds a run may have been left for what it has done to count.
     private static let fresh = 3_600

@@ -7,7 +7,12 @@ extension Services {
         guard let sweep = try self.sessionSweep(queue) else {
             return Ledger.StageEnd(.off, reason: try self.whyNoSweep())
         }
-        let report = try await sweep.run()
+        var report = try await sweep.run()
+        if report.outcome == .elsewhere {
+            // The lease of one that was killed, maybe with this stage's last owner, has lapsed by then; one at work has renewed it.
+            try await Task.sleep(for: report.wait + Self.slack)
+            report = try await sweep.run()
+        }
         let detail = try JSONValue(report)
         switch report.outcome {
         case .finished: return Ledger.StageEnd(.finished, detail: detail)
@@ -16,6 +21,9 @@ extension Services {
         }
     }
 
+    /// How much slower than this one's Redis's clock may be within a lease.
+    private static var slack: Duration { .milliseconds(50) }
+
     /// Calls a hook once.
     ///
     /// - `context`: what its texts may name.
@@ -23,7 +31,7 @@ extension Services {
         guard let hook = try self.hooks().first(where: { $0.name == name }) else {
             throw CommandError("there is no hook \(name)")
         }
-        let result = await self.hookRunner(queue).run(hook, context: context)
+        let result = try await self.hookRunner(queue).run(hook, context: context)
         // A hook that was told to stop has failed, which is not its fault.
         try Task.checkCancellation()
         let state: StageState =

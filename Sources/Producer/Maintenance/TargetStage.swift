@@ -182,13 +182,18 @@ struct TargetStage: Sendable {
         return "run \(status.run) of \(status.target) is paused; producer resume lets it go on"
     }
 
-    /// Ends a run whose time is up; nil when it ended well at the last moment.
+    /// Ends a run whose time is up, unless somebody had started it before the stage began; nil when it ended well at the last
+    /// moment.
     private func end(_ run: String) async throws -> String? {
+        let (stage, procedure) = (self.stage, self.procedure)
         let deadline = ContinuousClock.now + self.executor.lease * 3
         do {
             return try await self.executor.patiently {
                 .now < deadline && ($0 == .locked || Self.outages.contains($0))
             } _: { connection in
+                if try await self.services.ledger.isOlder(run, than: stage, of: procedure, connection) {
+                    return "\(self.reason); run \(run) was there before and goes on"
+                }
                 try await self.executor.queue.end(run, as: .failed, error: self.reason)
                 let left = ContinuousClock.now.duration(to: deadline)
                 let ended = try await self.launcher(connection).waitForEnd(of: run, within: left)

@@ -19,9 +19,10 @@ package actor Announcer {
     /// What came of telling.
     package enum Telling: Sendable {
         case told
-        /// Nor would it be told another time: the table cannot be used or refuses the values, or the row has another end.
+        /// Nor would it be told another time: the table refuses the values, or the row has another end; or the table cannot be used,
+        /// and this was no end.
         case refused
-        /// It may be told another time.
+        /// It may be told another time, as an end may once somebody has mended the table.
         case unreached
     }
 
@@ -31,8 +32,8 @@ package actor Announcer {
     private let pool: ConnectionPool
     private let redis: RedisClient
     private let logger: Logger
-    /// Set once the other system's table has turned out to be no use.
-    private var isOff = false
+    /// The rows for which the other system's table has turned out to be no use: nothing but their end is told any more.
+    private var refused: Set<String> = []
 
     private static let patience = Duration.seconds(5)
 
@@ -112,14 +113,16 @@ package actor Announcer {
         values[.topic] = self.announcement.topic
         let isEnd = values[.status] != Status.inProgress.rawValue
         var pauses = isEnd ? Self.pauses[...] : []
-        while !self.isOff {
+        let id = values[.id] ?? ""
+        while isEnd || !self.refused.contains(id) {
             do {
                 guard let messages = try await self.write(statements, values) else { return .refused }
                 await self.publish(messages)
                 return .told
             } catch let error as PostgresError where Fault(error) == .run {
-                self.isOff = true
                 self.warn("nobody is told of what happens: the other system's table cannot be used", error)
+                self.refused.insert(id)
+                if isEnd { return .unreached }
             } catch let error as PostgresError where Fault(error) != .row {
                 self.warn("another system could not be told", error)
                 guard let pause = pauses.popFirst() else { return .unreached }

@@ -26,16 +26,19 @@ package struct HookRunner: Sendable {
         self.transport = transport
     }
 
-    /// Runs a hook; whatever happens is its result.
+    /// Runs a hook; whatever happens to it is its result.
     ///
     /// When the task is cancelled, the hook ends as soon as it can, failed.
     ///
     /// - `context`: values of the run for the hook's `{name}`s.
-    package func run(_ hook: Hook, context: [String: String] = [:]) async -> HookResult {
+    /// - Throws: `RedisError` when nobody can tell whether the hook is due, because Redis is away; it has not run then.
+    package func run(_ hook: Hook, context: [String: String] = [:]) async throws -> HookResult {
         let started = ContinuousClock.now
         var result: HookResult
         do {
             result = try await self.perform(hook, context)
+        } catch let error as RedisError where error.isServerAway {
+            throw error
         } catch {
             result = HookResult(hook: hook.name, outcome: .failed, reason: "\(error)")
         }

@@ -102,6 +102,23 @@ extension Ledger {
         }
     }
 
+    /// Whether a run was created before a stage began, and so for somebody else; true also of one that is not in the ledger.
+    package func isOlder(
+        _ run: String,
+        than stage: StageRecord,
+        of id: String,
+        _ connection: PostgresConnection
+    ) async throws -> Bool {
+        try await connection.query(
+            """
+            SELECT FROM \(self.table("procedure_stage")) AS s JOIN \(self.table("run")) AS r ON r.created_at >= s.started_at
+            WHERE s.id = $1 AND s.position = $2::integer AND r.run = $3
+            """,
+            [id, String(stage.position), run],
+            deadline: Self.patience
+        ).rows.isEmpty
+    }
+
     /// Whether a run is part of a procedure that will vacuum what it touches.
     func isVacuumedLater(_ run: String, _ connection: PostgresConnection) async throws -> Bool {
         try await connection.query(

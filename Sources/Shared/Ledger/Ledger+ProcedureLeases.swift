@@ -16,7 +16,9 @@ extension Ledger {
     }
 
     /// Takes over a run whose owner has given no sign of life for its lease, or that has had none yet: one that is over, and of
-    /// whose end not everybody was told, or else the unfinished one; nil when there is none.
+    /// whose end not everybody was told, or the unfinished one; nil when there is none.
+    ///
+    /// The one that was left first comes first, so that ends that cannot be told keep nothing from going on.
     ///
     /// - Returns: it, with for how long it had been left, and whether it has had no owner.
     package func takeOverProcedure(
@@ -40,7 +42,7 @@ extension Ledger {
             FROM (SELECT id, lease_until, owner FROM \(self.table("procedure_run"))
                   WHERE told_at IS NULL AND lease_until < clock_timestamp()
                     AND (finished_at IS NOT NULL OR $3::text IS NULL OR id = $3)
-                  ORDER BY finished_at LIMIT 1 FOR UPDATE) AS lapsed
+                  ORDER BY lease_until LIMIT 1 FOR UPDATE) AS lapsed
             WHERE p.id = lapsed.id
             RETURNING p.id, extract(epoch FROM clock_timestamp() - lapsed.lease_until)::bigint, lapsed.owner = ''
             """,

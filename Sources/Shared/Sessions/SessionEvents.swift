@@ -41,7 +41,7 @@ struct SessionEvents {
 
     /// Writes all that wait.
     ///
-    /// A database that does not take them is not asked again by this sweep.
+    /// A database that does not take them is not asked again by this sweep; one that is silent does not cost the sweep its lease.
     ///
     /// - Throws: `RedisError`, `LeaseLost`.
     mutating func write() async throws {
@@ -53,23 +53,31 @@ struct SessionEvents {
             guard !events.isEmpty else { break }
             let document = "[\(events.joined(separator: ","))]"
             do {
-                try await database.withConnection { connection in
-                    _ = try await connection.query(insert, [document], deadline: Self.deadline)
+                try await withHeartbeat(lease: self.lease) { [self] in
+                    try await self.forget(0)
+                } _: {
+                    try await database.withConnection { connection in
+                        _ = try await connection.query(insert, [document], deadline: Self.deadline)
+                    }
                 }
             } catch let error as PostgresError {
                 self.error = "\(error)"
                 self.logger.log(.warning, "events of expired sessions wait for the database", [.error: "\(error)"])
                 return
             }
-            let kept = try await self.queue.redis.evaluate(
-                SessionScripts.told,
-                keys: [self.queue.keys.sweeper, key],
-                arguments: [self.token, self.lease.milliseconds, String(events.count)]
-            )
-            guard kept.int == 1 else { throw LeaseLost() }
+            guard try await self.forget(events.count) else { throw LeaseLost() }
             self.written += events.count
         }
         self.unwritten = 0
+    }
+
+    /// Forgets events that have been written, and renews the lease; false when it is another's.
+    private func forget(_ count: Int) async throws -> Bool {
+        try await self.queue.redis.evaluate(
+            SessionScripts.told,
+            keys: [self.queue.keys.sweeper, self.queue.keys.sessionEvents],
+            arguments: [self.token, self.lease.milliseconds, String(count)]
+        ).int == 1
     }
 
     /// - `dropped`: events for which the scripts had no room.

@@ -46,8 +46,11 @@ package struct SessionSweep: Sendable {
     ///   is deleted.
     package func run(interval: Duration = .zero) async throws -> SweepReport {
         let token = UUID().uuidString
-        guard try await self.acquire(token, interval) else {
-            return SweepReport(outcome: .elsewhere, layout: self.layout.name)
+        let wait = try await self.acquire(token, interval)
+        guard wait == .zero else {
+            var report = SweepReport(outcome: .elsewhere, layout: self.layout.name)
+            report.wait = wait
+            return report
         }
         do {
             let report = try await self.sweep(token)
@@ -66,14 +69,18 @@ package struct SessionSweep: Sendable {
         }
     }
 
-    private func acquire(_ token: String, _ interval: Duration) async throws -> Bool {
+    /// - Returns: how long to wait before the next try; zero when the lease is this one's.
+    private func acquire(_ token: String, _ interval: Duration) async throws -> Duration {
         let keys = self.queue.keys
         let wait = try await self.queue.redis.evaluate(
             SessionScripts.acquire,
             keys: [keys.sweeper, keys.lastSweep],
             arguments: [token, self.lease.milliseconds, interval.milliseconds]
         )
-        return wait.int == 0
+        guard let milliseconds = wait.int else {
+            throw RedisError(.unexpectedReply, "the script that takes the sweeper's lease returned no number")
+        }
+        return .milliseconds(milliseconds)
     }
 
     private func release(_ token: String, isComplete: Bool) async throws {

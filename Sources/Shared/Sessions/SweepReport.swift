@@ -24,6 +24,8 @@ package struct SweepReport: Codable, Sendable, Equatable {
     package var ages: [Age] = []
     package var events = Events()
     package var seconds = 0.0
+    /// When it is `elsewhere`: how long until the other's lease lapses, if nobody renews it, or the next sweep is due; not in JSON.
+    package var wait = Duration.zero
 
     package init(outcome: Outcome, layout: String) {
         self.outcome = outcome

@@ -101,24 +101,20 @@ import Testing
             try await ayon.addSessions(200, age: 10, named: "young")
             try await ayon.predict(AyonOracle.all)
 
-            let shown = try await ayon.producer("maintenance", "--show", "--json", environment: environment)
-            #expect(shown.status == .exited(0), "\(shown.errors)")
-            var kills = 0
+            try await Self.makeBrake(ayon, environment)
             var position = 0
-            while true {
-                let aim = position
-                let isKilled = try await Self.killAtStage(aim, ayon, environment)
-                guard isKilled else { break }
-                kills += 1
+            var killed: [String] = []
+            while let stage = try await Self.killAtStage(position, ayon, environment) {
+                killed.append(stage)
                 position += 1
             }
-            #expect(kills >= 15, "too quick to be killed")
-
+            try await ayon.execute("DELETE FROM \(ayon.namespace).brake")
             try await Self.untilLapsed(ayon)
             let (last, outcome) = try await ayon.withWorkers(1, environment: environment) { _ in
                 try await Self.maintenance(ayon, environment)
             }
             #expect(outcome.status == .exited(0), "\(outcome.errors) \(last.states)")
+            #expect(killed == last.stages.map(\.name) && last.taken_over == killed.count)
             let states = try await ayon.number(
                 "SELECT count(*) FROM \(ayon.namespace).procedure_run WHERE state <> 'finished'"
             )
@@ -132,8 +128,22 @@ import Testing
         }
     }
 
-    private static func hasLedger(_ ayon: Sandbox) async throws -> Bool {
-        try await ayon.value("SELECT to_regclass('\(ayon.namespace).procedure_stage')") != nil
+    /// Makes the ledger, in which the stage whose position is in `brake` does not end.
+    private static func makeBrake(_ ayon: Sandbox, _ environment: [String: String?]) async throws {
+        let setup = try await ayon.run(.producer, ["setup"], environment: environment)
+        #expect(setup.status == .exited(0), "\(setup.errors)")
+        let schema = ayon.namespace
+        try await ayon.execute(
+            "CREATE TABLE \(schema).brake (position integer)",
+            """
+            CREATE FUNCTION \(schema).hold() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN PERFORM pg_sleep(60) FROM \(schema).brake WHERE position = NEW.position; RETURN NEW; END $$
+            """,
+            """
+            CREATE TRIGGER hold BEFORE UPDATE ON \(schema).procedure_stage
+            FOR EACH ROW WHEN (NEW.finished_at IS NOT NULL) EXECUTE FUNCTION \(schema).hold()
+            """
+        )
     }
 
     /// Waits until what a killed process held is free.
@@ -141,41 +151,45 @@ import Testing
         let held =
             "SELECT count(*) FROM \(ayon.namespace).procedure_run WHERE told_at IS NULL AND lease_until > now()"
         try await until("the lease has lapsed") {
-            guard try await Self.hasLedger(ayon) else { return true }
-            return try await ayon.number(held) == 0
+            try await ayon.number(held) == 0
         }
     }
 
-    /// Starts the procedure and a worker, and kills both as soon as the stage at a position has begun.
+    /// Starts the procedure and a worker, and kills both as soon as they are at the stage at a position.
     ///
-    /// - Returns: false when the procedure was over before.
+    /// - Returns: the name of the stage; nil when there is no such stage.
     private static func killAtStage(
         _ position: Int,
         _ ayon: Sandbox,
         _ environment: [String: String?]
-    ) async throws -> Bool {
-        let begun = """
-            SELECT count(*) FROM \(ayon.namespace).procedure_stage
-            WHERE position >= \(position) AND state NOT IN ('pending', 'off')
-            """
-        let over = "SELECT count(*) FROM \(ayon.namespace).procedure_run WHERE finished_at IS NOT NULL"
-        let open = "SELECT count(*) FROM \(ayon.namespace).procedure_run WHERE finished_at IS NULL"
+    ) async throws -> String? {
+        let schema = ayon.namespace
+        let stage = "FROM \(schema).procedure_stage WHERE position = \(position)"
+        // The first process makes them.
+        let isThere = try await ayon.number("SELECT count(*) \(stage)") == 1
+        guard position == 0 || isThere else { return nil }
         try await Self.untilLapsed(ayon)
+        try await ayon.execute("DELETE FROM \(schema).brake", "INSERT INTO \(schema).brake VALUES (\(position))")
         let (producer, _) = try await ayon.during(.worker, environment: environment) { worker in
             let (_, producer) = try await ayon.during(.producer, ["maintenance"], environment: environment) {
                 producer in
+                // Its predecessor was kept from it.
                 try await until("stage \(position) has begun") {
-                    // The first process makes the ledger itself.
-                    guard try await Self.hasLedger(ayon) else { return false }
-                    if try await ayon.number(begun) > 0 { return true }
-                    return try await ayon.number(over) > 0
+                    try await ayon.number("SELECT count(*) \(stage) AND state = 'running'") == 1
                 }
                 producer.send(SIGKILL)
                 worker.send(SIGKILL)
             }
             return producer
         }
-        let left = try await ayon.number(open)
-        return producer.status == .killed(by: SIGKILL) && left == 1
+        #expect(producer.status == .killed(by: SIGKILL))
+        let sessions = """
+            FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'ebb producer'
+            """
+        try await until("the server knows that it is gone") {
+            try await ayon.execute("SELECT pg_terminate_backend(pid) \(sessions)")
+            return try await ayon.number("SELECT count(*) \(sessions)") == 0
+        }
+        return try await ayon.value("SELECT name \(stage)")
     }
 }

@@ -156,6 +156,27 @@ import Testing
         }
     }
 
+    @Test func `is gone on with by one that is started right after a kill`() async throws {
+        try await Projects.withProjects { sandbox in
+            try await Projects.slowDown(sandbox)
+            // Long enough for the second one to begin within it, even on a busy machine.
+            let environment = Projects.environment.merging(["EBB_LEASES_DURATION": "6s"]) { $1 }
+            let (_, killed) = try await sandbox.during(.producer, ["maintenance"], environment: environment) { first in
+                try await until("some rows are gone") {
+                    try await sandbox.number("SELECT count(*) FROM \(sandbox.schema).logs") < 1_000
+                }
+                first.send(SIGKILL)
+            }
+            #expect(killed.status == .killed(by: SIGKILL))
+            try await Projects.letGo(sandbox)
+            let next = try await sandbox.run(.producer, ["maintenance", "--json"], environment: environment)
+            #expect(next.status == .exited(0), "\(next.errors)")
+            let document = try next.json(ProcedureDocument.self)
+            #expect(document.state == "finished" && document.taken_over == 1, "\(next.output)")
+            #expect(try await Projects.left(sandbox) == [500, 0, 0, 0])
+        }
+    }
+
     @Test func `is taken over by any serve`() async throws {
         try await Projects.withProjects { sandbox in
             try await Projects.slowDown(sandbox)

@@ -16,7 +16,8 @@ import Testing
         ownDatabase: Bool = false,
         _ body: (TestBed) async throws -> Void
     ) async throws {
-        let hooks = "hooks: {Good: {command: {argv: [/bin/true]}}}"
+        let hooks =
+            "hooks: {Good: {command: {argv: [/bin/true]}}, Rare: {min_interval: 1h, command: {argv: [/bin/true]}}}"
         try await withTestBed(
             targets: "  Things: {table: things, key: id, max_age: {column: at, age: 1d}}",
             settings:
@@ -49,11 +50,28 @@ import Testing
 
     @Test func `a sweep is skipped while another sweeper is at work`() async throws {
         try await self.withProcedure("{sweep: sessions}", "sessions: own") { bed in
-            _ = try await bed.queue.redis.send("SET", bed.queue.keys.sweeper, "another", "PX", "60000")
+            let (redis, sweeper) = (bed.queue.redis, bed.queue.keys.sweeper)
+            let hold = { @Sendable in _ = try await redis.send("SET", sweeper, "another", "PX", "3000") }
+            try await hold()
+            let holder = Task {
+                while true {
+                    try await Task.sleep(for: .milliseconds(100))
+                    try await hold()
+                }
+            }
             let record = try await bed.procedure()
+            holder.cancel()
+            _ = await holder.result
             #expect(record.states == ["sessions: skipped", "Good: finished"] && record.state == .finished)
             #expect(try record.stage("sessions").reason == "another sweeper is at work")
             _ = try await bed.queue.redis.send("DEL", bed.queue.keys.sweeper)
+            #expect(try await bed.procedure().states == ["sessions: finished", "Good: finished"])
+        }
+    }
+
+    @Test func `a sweep waits for the lease of a sweeper that was killed`() async throws {
+        try await self.withProcedure("{sweep: sessions}", "sessions: own") { bed in
+            _ = try await bed.queue.redis.send("SET", bed.queue.keys.sweeper, "killed", "PX", "1000")
             #expect(try await bed.procedure().states == ["sessions: finished", "Good: finished"])
         }
     }
@@ -89,7 +107,10 @@ import Testing
         return ended
     }
 
-    @Test(arguments: ["{sweep: sessions, name: Stage, timeout: 1s}", "{target: Things, name: Stage, timeout: 1s}"])
+    @Test(arguments: [
+        "{sweep: sessions, name: Stage, timeout: 1s}", "{target: Things, name: Stage, timeout: 1s}",
+        "{hook: Rare, name: Stage, timeout: 1s}",
+    ])
     func `the timeout of a stage holds while Redis is away`(_ stage: String) async throws {
         try await self.withProcedure(stage, "sessions: own") { bed in
             let record = try await self.withoutRedis(bed)

@@ -145,6 +145,41 @@ import Testing
         }
     }
 
+    @Test func `an end that the other system's table refuses is told once it is mended, and nothing waits for it`()
+        async throws
+    {
+        try await self.withProcedure("{hook: Good}") { bed in
+            let (first, record) = try await self.begun(bed)
+            try await bed.run("ALTER TABLE told RENAME TO away")
+            #expect(try await first.execute(record, isNew: true).state == .finished)
+            #expect(try await !self.run(bed, record.id).isTold)
+            // One of a schedule, which comes after it, and the next time before.
+            guard case .owned(let other, true) = try await bed.begin(first) else {
+                throw UnexpectedState("nothing begins")
+            }
+            let runs = bed.ledger.table("procedure_run")
+            try await bed.run(
+                "UPDATE \(runs) SET lease_until = now() - interval '1 minute'",
+                "UPDATE \(runs) SET lease_until = now() - interval '1 hour' WHERE id = '\(record.id)'"
+            )
+            var taken: [String] = []
+            for _ in 0..<2 {
+                let next = try await bed.ledger.takeOverProcedure(
+                    owner: first.owner,
+                    lease: first.lease * 40,
+                    bed.connection
+                )
+                taken.append(try #require(next).record.id)
+            }
+            #expect(taken == [record.id, other.id])
+            try await bed.run("ALTER TABLE away RENAME TO told")
+            let ended = try await self.run(bed, record.id)
+            _ = try await first.execute(ended, isNew: false)
+            #expect(try await self.told(bed) == ["finished"])
+            #expect(try await self.run(bed, record.id).isTold)
+        }
+    }
+
     @Test func `an end that is being told is left to its owner, and keeps nothing from beginning`() async throws {
         try await self.withProcedure("{hook: Good}") { bed in
             let (first, record) = try await self.begun(bed)

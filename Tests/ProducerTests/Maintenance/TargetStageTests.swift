@@ -139,6 +139,50 @@ import Testing
         }
     }
 
+    @Test func `the timeout leaves a run that was there before`() async throws {
+        try await self.withTables("{target: Events, timeout: 1s}, {target: Others}") { bed in
+            try await self.setup(bed)
+            let run = try await bed.start("Events").run
+            let record = try await bed.procedure()
+            #expect(record.states == ["Events: failed", "Others: finished"])
+            #expect(try record.stage("Events").reason == "timed out; run \(run) was there before and goes on")
+            #expect(try await bed.ledger.run(run, bed.connection)?.finishedAt == nil)
+            #expect(try await bed.queue.fields(of: run)["state"] == "running")
+        }
+    }
+
+    @Test func `so does the window`() async throws {
+        try await self.withTables("{target: Events, window: \"22:00-06:00\"}", ownClock: true) { bed in
+            try await self.setup(bed)
+            try await bed.setClock("2031-05-21 05:59:50Z")
+            let run = try await bed.start("Events").run
+            try await bed.setClock("2031-05-21 05:59:58Z")
+            let record = try await bed.procedure()
+            let reason = "its window 22:00-06:00 closed; run \(run) was there before and goes on"
+            #expect(try record.stage("Events").reason == reason)
+            #expect(try await bed.ledger.run(run, bed.connection)?.finishedAt == nil)
+        }
+    }
+
+    @Test func `whoever takes a stage over ends a run that its predecessor had begun for it`() async throws {
+        try await self.withTables("{target: Events, timeout: 1s}") { bed in
+            let first = try bed.executor()
+            guard case .owned(let record, true) = try await bed.begin(first) else {
+                throw UnexpectedState("it did not begin")
+            }
+            try await bed.ledger.beginStage(record.stages[0], of: record.id, owner: first.owner, bed.connection)
+            let run = try await bed.start("Events").run
+            try await bed.lapse()
+            let second = try bed.executor()
+            guard case .owned(let taken, false) = try await bed.begin(second) else {
+                throw UnexpectedState("it was not taken over")
+            }
+            let ended = try await second.execute(taken, isNew: false)
+            #expect(try ended.stage("Events").reason == "timed out")
+            #expect(try await bed.ledger.run(run, bed.connection)?.error == "timed out")
+        }
+    }
+
     @Test func `the window that closes ends a run that is under way, with its own reason`() async throws {
         try await self.withTables("{target: Events, window: \"22:00-06:00\"}", ownClock: true) { bed in
             try await bed.setClock("2031-05-21 05:59:58Z")

@@ -134,7 +134,9 @@ import Testing
         }
     }
 
-    @Test func `a table that cannot be used is left alone after the first time`() async throws {
+    @Test func `a table that cannot be used is left alone after the first time, until the end or the next row`()
+        async throws
+    {
         try await withTestBed(settings: try Self.settings(channel: "unused")) { bed in
             let announcer = try #require(try bed.services.announcer("maintenance", bed.queue))
             let id = Announcer.newID()
@@ -142,6 +144,15 @@ import Testing
             try await bed.run(Self.table)
             #expect(await announcer.update(id, description: "x", progress: 1) == .refused)
             #expect(try await bed.int("SELECT count(*) FROM events") == 0)
+            #expect(await announcer.finish(id, failed: false, description: "Done", summary: "{}") == .told)
+            #expect(try await Self.row(bed)[3] == "finished")
+            let next = Announcer.newID()
+            #expect(await announcer.begin(next, description: "Starting") == .told)
+            try await bed.run("ALTER TABLE events RENAME TO away")
+            #expect(await announcer.finish(next, failed: false, description: "Done", summary: "{}") == .unreached)
+            try await bed.run("ALTER TABLE away RENAME TO events")
+            #expect(await announcer.finish(next, failed: false, description: "Done", summary: "{}") == .told)
+            #expect(try await bed.strings("SELECT status FROM events") == ["finished", "finished"])
         }
     }
 

@@ -40,7 +40,7 @@ struct HookBed {
             logger: self.bed.services.logger,
             transport: transport
         )
-        let result = await runner.run(hook, context: context)
+        let result = try await runner.run(hook, context: context)
         try await transport.close()
         return result
     }

@@ -89,6 +89,31 @@ import Testing
         }
     }
 
+    @Test func `a database that is silent for longer than a lease costs the sweep nothing`() async throws {
+        try await Self.withSite { site, pool in
+            try await site.bed.run("ALTER TABLE events RENAME TO away")
+            try await site.add("old-" + Self.token, age: 300_000)
+            #expect(try await site.sweeper(database: pool).run().events.waiting == 1)
+            try await site.bed.run("ALTER TABLE away RENAME TO events")
+            try await site.add("new-" + Self.token, age: 300_000)
+            // What waits is written first, and waits for the lock until it has taken too long.
+            let locker = try await site.bed.connect()
+            _ = try await locker.query("BEGIN")
+            _ = try await locker.query("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
+            let result: Result<SweepReport, any Error>
+            do { result = .success(try await site.sweeper(lease: .seconds(2), database: pool).run()) } catch {
+                result = .failure(error)
+            }
+            await locker.close()
+            var report = try result.get()
+            #expect(report.outcome == .finished)
+            #expect([report.deleted, report.events.written, report.events.waiting] == [1, 0, 2] as [Int])
+            report = try await site.sweeper(database: pool).run()
+            #expect([report.events.written, report.events.waiting] == [2, 0] as [Int])
+            #expect(try await site.bed.int("SELECT count(*) FROM events") == 2)
+        }
+    }
+
     @Test func `a key that SCAN gives twice is one session`() async throws {
         try await Self.withSite { site, pool in
             try await site.add("old-" + Self.token, age: 300_000)
