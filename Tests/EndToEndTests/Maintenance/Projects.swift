@@ -36,7 +36,7 @@ enum Projects {
         schemas:
           projects: {like: "SCHEMA_*"}
         targets:
-          Logs: {schema: SCHEMA, table: logs, key: id, max_age: {column: at, age: 1d}}
+          Logs: {schema: SCHEMA, table: logs, key: id, strategy: id_range, max_age: {column: at, age: 1d}}
           Files: {in: projects, table: files, key: id, max_age: {column: at, age: 1d}}
           Off: {schema: SCHEMA, table: logs, key: id, max_age: {column: at, age: "${OFF_AGE}"}}
         indexes:
@@ -98,17 +98,17 @@ enum Projects {
         return (try outcome.json(), outcome)
     }
 
-    /// Rows of the logs go slowly, forty seconds in all, until they are let go.
+    /// Batches of the logs go slowly, forty seconds in all, until they are let go.
     static func slowDown(_ sandbox: Sandbox) async throws {
         try await sandbox.execute(
             "CREATE TABLE \(sandbox.schema).brake AS SELECT true AS is_on",
             """
             CREATE FUNCTION \(sandbox.schema).slow() RETURNS trigger LANGUAGE plpgsql
-            AS $$ BEGIN PERFORM pg_sleep(0.08) FROM \(sandbox.schema).brake; RETURN old; END $$
+            AS $$ BEGIN PERFORM pg_sleep(0.2) FROM \(sandbox.schema).brake; RETURN NULL; END $$
             """,
             """
             CREATE TRIGGER slow BEFORE DELETE ON \(sandbox.schema).logs
-            FOR EACH ROW EXECUTE FUNCTION \(sandbox.schema).slow()
+            FOR EACH STATEMENT EXECUTE FUNCTION \(sandbox.schema).slow()
             """
         )
     }
