@@ -1,5 +1,6 @@
 import ArgumentParser
 import FoundationEssentials
+import Glibc
 import Shared
 import Subprocess
 import SystemPackage
@@ -101,7 +102,7 @@ struct LocalWorkers: Sendable {
         options.teardownSequence = [.gracefulShutDown(allowedDurationToNextStep: Self.grace)]
         return try await Subprocess.run(
             .path(FilePath(path)),
-            arguments: ["--concurrency", "1", "--end-with-parent"],
+            arguments: ["--concurrency", "1", "--end-with-parent", "\(getpid())"],
             platformOptions: options,
             input: .none,
             output: .discarded,

@@ -17,9 +17,9 @@ struct Run: AsyncParsableCommand {
     @Flag(help: "Exit once no run is planning, running or verifying.")
     var drain = false
 
-    /// For workers that belong to a command: a killed one must leave none behind.
-    @Flag(help: .hidden)
-    var endWithParent = false
+    /// The process id of the command that a worker belongs to: a killed one must leave none behind.
+    @Option(help: .hidden)
+    var endWithParent: Int32?
 
     func validate() throws {
         if let concurrency, !(1...64).contains(concurrency) {
@@ -47,9 +47,12 @@ struct Run: AsyncParsableCommand {
                             failureTerminationBehavior: .gracefullyShutdownGroup
                         )
                     ]
-                        + (self.endWithParent
-                            ? [.init(service: ParentWatch(), successTerminationBehavior: .gracefullyShutdownGroup)]
-                            : []),
+                        + [self.endWithParent].compactMap { $0 }.map {
+                            .init(
+                                service: ParentWatch(parent: $0),
+                                successTerminationBehavior: .gracefullyShutdownGroup
+                            )
+                        },
                     gracefulShutdownSignals: [.sigterm, .sigint],
                     // It would describe everything it is given, at debug level.
                     logger: Logger(label: "ebb.worker.lifecycle") { _ in SwiftLogNoOpLogHandler() }

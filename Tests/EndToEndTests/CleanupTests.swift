@@ -76,6 +76,14 @@ import Testing
         }
     }
 
+    @Test func `leaves no worker behind either when it was killed before the worker looked`() async throws {
+        try await withSandbox { sandbox in
+            // No process has this id, as if it had ended.
+            let outcome = try await sandbox.run(.worker, ["--end-with-parent", "\(Int32.max)"])
+            #expect(outcome.status == .exited(0), "\(outcome.errors)")
+        }
+    }
+
     @Test func `does not wait longer than it may for a run that was there before`() async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(1_000)
