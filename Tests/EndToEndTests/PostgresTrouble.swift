@@ -4,8 +4,9 @@ import Testing
 
 /// A run beside which something happens to PostgreSQL.
 enum PostgresTrouble {
-    /// One attempt only: whatever costs one kills its batch, and the run would not finish. A statement may take long, since it would
-    /// be split on a busy machine.
+    /// One attempt only: whatever costs one kills its batch, and the run would not finish.
+    ///
+    /// A statement may take long, since a batch that takes longer is split, as on a busy machine.
     static let environment = Sandbox.shortLeases.merging([
         "EBB_LEASES_DURATION": "5s", "EBB_BATCHES_STATEMENT_TIMEOUT": "3s",
         "EBB_BATCHES_ATTEMPTS": "1", "EBB_OUTAGES_PAUSE": "50ms", "EBB_OUTAGES_MAX_PAUSE": "300ms",
