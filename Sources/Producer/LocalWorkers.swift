@@ -65,17 +65,8 @@ struct LocalWorkers: Sendable {
     /// A worker that died counts as alive for up to a lease after its last beat, so once is not enough to ask.
     private func waitUntilNoWorkerIsAlive() async throws {
         let lease = self.session.services.configuration.leases.duration
-        while try await self.isAnyAlive(within: lease) {
+        while try await self.session.queue.mayHaveWorkers(within: lease) {
             try await Task.sleep(for: min(.seconds(1), lease / 3))
-        }
-    }
-
-    /// While Redis is away nobody can tell, and a worker of its own would be of no use.
-    private func isAnyAlive(within lease: Duration) async throws -> Bool {
-        do { return try await self.session.queue.workersAlive(within: lease) > 0 } catch
-            where Fault(error) == .queueAway
-        {
-            return true
         }
     }
 

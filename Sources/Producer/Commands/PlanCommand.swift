@@ -99,12 +99,9 @@ struct PlanCommand: AsyncParsableCommand {
         let terms = try await RunTerms.now(knobs: knobs, connection)
         let plan = try await self.plan(target, terms, services, connection)
         var documents: [Document] = []
-        if !target.drainFirst.isEmpty, try await plan.hasExpiredRows(terms, connection) {
-            for var child in target.drainFirst {
-                child.schema = plan.resolved.facts.schema
-                let plan = try await self.plan(child, terms, services, connection)
-                documents.append(try await self.document(plan, terms, knobs, services, connection))
-            }
+        for child in try await plan.drains(terms, connection) {
+            let plan = try await self.plan(child, terms, services, connection)
+            documents.append(try await self.document(plan, terms, knobs, services, connection))
         }
         return documents + [try await self.document(plan, terms, knobs, services, connection)]
     }

@@ -238,21 +238,12 @@ struct TargetStage: Sendable {
             try await Task.sleep(for: Self.pause)
             await self.tellProgress(runs.all)
             if isTold || runs.all.isEmpty { continue }
-            if try await self.hasWorkers() {
+            if try await self.executor.queue.mayHaveWorkers(within: lease) {
                 alive = .now
             } else if alive.duration(to: .now) >= lease {
                 isTold = true
                 await self.executor.tell(.waits(self.stage))
             }
-        }
-    }
-
-    /// Whether a worker is alive; while Redis is away, nobody can tell.
-    private func hasWorkers() async throws -> Bool {
-        do { return try await self.executor.queue.workersAlive(within: self.executor.lease) > 0 } catch
-            where Fault(error) == .queueAway
-        {
-            return true
         }
     }
 

@@ -57,7 +57,7 @@ package struct Catalog: Sendable {
             }
             let own = try CatalogParser.targets(of: file, known, changing: Set(origin.keys))
             for change in own.changes {
-                entries[change.target] = try change.made(to: entries[change.target])
+                entries[change.target] = try change.applied(to: entries[change.target])
             }
             for (entry, node) in own.targets {
                 // Taking the operator's would change silently what a shipped name deletes.

@@ -44,7 +44,7 @@ struct CatalogParser {
                     let node = try target.value.fields(["protect"])["protect"]
                     let change = TargetChange(
                         target: target.key,
-                        protect: try Self.protect(node, table: ""),
+                        protect: try Self.protect(node),
                         node: target.value
                     )
                     result.changes.append(change)
@@ -158,7 +158,12 @@ struct CatalogParser {
     }
 
     /// `protect: [table, …]`; that they refer to the target's table is for the database to say.
-    private static func protect(_ node: ConfigurationNode?, table: String) throws(ConfigurationError) -> [String] {
+    ///
+    /// - `table`: the target's own, where it is known.
+    private static func protect(
+        _ node: ConfigurationNode?,
+        table: String? = nil
+    ) throws(ConfigurationError) -> [String] {
         guard let node else { return [] }
         var names: [String] = []
         for (text, item) in try node.texts(accepted: Self.acceptedProtect) {

@@ -9,7 +9,7 @@ struct TargetChange: Sendable {
     /// The target with what is added.
     ///
     /// - Throws: `ConfigurationError` for a target that cannot protect anything.
-    func made(to entry: CatalogEntry?) throws(ConfigurationError) -> CatalogEntry? {
+    func applied(to entry: CatalogEntry?) throws(ConfigurationError) -> CatalogEntry {
         guard case .table(var target)? = entry, target.drainFirst.isEmpty else {
             throw self.node.error(
                 "\(self.target) has objects, or children that are drained first, which protect cannot keep; accepted: targets of "

@@ -64,8 +64,8 @@ extension Ledger {
         )
     }
 
-    /// An owner that nobody else is.
-    private static func newOwner() -> String { String(UInt64.random(in: .min ... .max), radix: 36) }
+    /// An owner of an open batch that nobody else is.
+    static func newOwner() -> String { String(UInt64.random(in: .min ... .max), radix: 36) }
 
     /// Takes an open list over from whoever was at it; nil when there is none.
     package func takeFiles(

@@ -39,7 +39,7 @@ extension Ledger {
         limits: TransactionSettings.TimeLimits,
         _ connection: PostgresConnection
     ) async throws -> ObjectClaim? {
-        let owner = String(UInt64.random(in: .min ... .max), radix: 36)
+        let owner = Self.newOwner()
         return try await self.transaction(connection, with: .outsideTables(limits)) { connection in
             let claimed = try connection.run(
                 """

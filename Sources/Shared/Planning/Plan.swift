@@ -86,8 +86,19 @@ package struct Plan: Sendable {
 }
 
 extension Plan {
+    /// The children that are drained before the run, in its own schema; none while no row of its table is expired.
+    package func drains(_ terms: RunTerms, _ connection: PostgresConnection) async throws -> [Target] {
+        let children = self.resolved.target.drainFirst
+        guard !children.isEmpty, try await self.hasExpiredRows(terms, connection) else { return [] }
+        return children.map { child in
+            var child = child
+            child.schema = self.resolved.facts.schema
+            return child
+        }
+    }
+
     /// Whether a row is expired now; `keep_newest` is not asked.
-    package func hasExpiredRows(_ terms: RunTerms, _ connection: PostgresConnection) async throws -> Bool {
+    private func hasExpiredRows(_ terms: RunTerms, _ connection: PostgresConnection) async throws -> Bool {
         let statement = RangeStatement(self.resolved, terms: terms, namespace: "", generation: 0).anyExpired()
         return try await connection.transaction(readOnly: true) { connection in
             let settings = TransactionSettings.searching.statement()

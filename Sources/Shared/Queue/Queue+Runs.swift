@@ -156,4 +156,11 @@ extension Queue {
         let since = try await self.now() - Int(age.wholeMicroseconds / 1_000)
         return try await self.redis.send("ZCOUNT", self.keys.workers, String(since), "+inf").int ?? 0
     }
+
+    /// Whether any has; true while Redis is away, since nobody can tell.
+    package func mayHaveWorkers(within age: Duration) async throws -> Bool {
+        do { return try await self.workersAlive(within: age) > 0 } catch  where Fault(error) == .queueAway {
+            return true
+        }
+    }
 }

@@ -106,9 +106,7 @@ package struct RunStarter: Sendable {
         let schema = plan.resolved.facts.schema
         try await self.refusing(target.name, schema: schema, connection) {
             try plan.checkReferences(most: most)
-            guard !target.drainFirst.isEmpty, try await plan.hasExpiredRows(terms, connection) else { return }
-            for var child in target.drainFirst {
-                child.schema = schema
+            for child in try await plan.drains(terms, connection) {
                 let duration = self.configuration.batches.duration
                 try await Plan.make(child, terms: terms, duration: duration, fixedRows: nil, connection)
                     .checkReferences(most: most)
@@ -141,12 +139,10 @@ package struct RunStarter: Sendable {
         let target = plan.resolved.target
         guard !target.drainFirst.isEmpty,
             try await self.ledger.unfinished(target: target.name, schema: plan.resolved.facts.schema, connection)
-                == nil,
-            try await plan.hasExpiredRows(terms, connection)
+                == nil
         else { return [] }
         var runs: [String] = []
-        for var child in target.drainFirst {
-            child.schema = plan.resolved.facts.schema
+        for child in try await plan.drains(terms, connection) {
             let (record, _) = try await self.start(
                 child,
                 knobs: knobs,
@@ -193,11 +189,8 @@ package struct RunStarter: Sendable {
         try await self.checkReferences(parent, terms, connection)
         var planned = RunPlan(run: Self.newRun(parent, knobs, batchRows: batchRows, timeout: timeout))
         planned.warnings = try await TimeZoneDefaults.read(connection).warnings(parent.resolved)
-        if !target.drainFirst.isEmpty, try await parent.hasExpiredRows(terms, connection) {
-            for var child in target.drainFirst {
-                child.schema = parent.resolved.facts.schema
-                planned.drains.append(Self.newRun(try await plan(child, nil), knobs, timeout: timeout))
-            }
+        for child in try await parent.drains(terms, connection) {
+            planned.drains.append(Self.newRun(try await plan(child, nil), knobs, timeout: timeout))
         }
         return planned
     }

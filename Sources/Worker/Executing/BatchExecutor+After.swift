@@ -10,8 +10,9 @@ extension BatchExecutor {
     /// A file must not go before its row, or a crash leaves rows that promise what is gone; nor may a row go and nothing be left
     /// that knows its file. A transaction covers no file system, so the list is what makes up for it: written with the delete, it
     /// is there exactly when the rows are not. From the commit on nobody asks for the files any more, unless the path is used
-    /// again, which a later time of the file tells; and the batch stays open until its list is confirmed. Whoever meets it then, the next attempt or the end of the run, removes what the list names, as
-    /// often as it takes: a file that is gone already is as good as removed.
+    /// again, which a later time of the file tells; and the batch stays open until its list is confirmed. Whoever meets it then,
+    /// the next attempt or the end of the run, removes what the list names, as often as it takes: a file that is gone already is
+    /// as good as removed.
     ///
     /// - Throws: as `run`; `FolderError`, `StorageError`: the batch is open then, if its rows are gone.
     func run(
