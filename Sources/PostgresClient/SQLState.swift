@@ -25,6 +25,8 @@ package struct SQLState: RawRepresentable, Hashable, Sendable {
 extension SQLState {
     package static let connectionFailure = SQLState(rawValue: "08006")
     package static let notNullViolation = SQLState(rawValue: "23502")
+    /// A foreign key's RESTRICT, from PostgreSQL 18 on; ``foreignKeyViolation`` before.
+    package static let restrictViolation = SQLState(rawValue: "23001")
     package static let foreignKeyViolation = SQLState(rawValue: "23503")
     package static let uniqueViolation = SQLState(rawValue: "23505")
     package static let checkViolation = SQLState(rawValue: "23514")

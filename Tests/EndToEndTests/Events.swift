@@ -22,11 +22,12 @@ extension Sandbox {
     ///
     /// Of ten rows eight are expired, some sources have nothing else, and a few rows have no time. All times are far from
     /// the cutoff. Without `keepsNewest`, the newest of a source dies like any other.
-    func createEvents(_ rows: Int, sources: Int = 50, keepsNewest: Bool = true) async throws {
+    func createEvents(_ rows: Int, sources: Int = 50, keepsNewest: Bool = true, fillFactor: Int = 100) async throws {
         try await self.execute(
             """
             CREATE TABLE \(self.schema).events
               (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), source integer NOT NULL, created_at timestamptz, body text)
+            WITH (fillfactor = \(fillFactor))
             """,
             """
             INSERT INTO \(self.schema).events (source, created_at, body)

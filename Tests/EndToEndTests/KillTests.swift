@@ -19,7 +19,7 @@ import Testing
     func `ten kills of workers and five of the producer lose no row and count none twice`(strategy: String) async throws
     {
         try await withSandbox(Events.target(strategy: strategy)) { sandbox in
-            try await sandbox.createEvents(300_000)
+            try await sandbox.createEvents(200_000, fillFactor: 40)
             let before = try await sandbox.rows()
             let run = try await Self.killPlanners(sandbox)
             let kills = Kills(Self.kills)
@@ -35,7 +35,7 @@ import Testing
             #expect(final.strategy == strategy)
             #expect(final.rows.deleted == deleted)
             #expect(try await sandbox.ledgerSum(of: run) == deleted)
-            #expect(final.batches.total >= 100)
+            #expect(final.batches.total > Self.ahead)
             #expect(final.batches.total == final.batches.done)
             try await sandbox.expectSurvivors()
             try await sandbox.expectQueueAtRest()
@@ -44,8 +44,10 @@ import Testing
     }
 
     /// Starts a run with a producer that is killed in the middle of planning, three times over.
+    ///
+    /// However late a kill comes, the plan is not complete: there are more batches, and blocks, than may be ahead of the workers.
     private static func killPlanners(_ sandbox: Sandbox) async throws -> String {
-        let enqueue = ["enqueue", "Events", "--batch-rows", "120", "--wait", "--json"]
+        let enqueue = ["enqueue", "Events", "--batch-rows", "30", "--wait", "--json"]
         var run = ""
         var total = 0
         for attempt in 1...3 {
@@ -57,7 +59,8 @@ import Testing
                 try await until("the plan grows") {
                     if found.isEmpty { found = try await sandbox.runs().first ?? "" }
                     guard !found.isEmpty else { return false }
-                    return try await sandbox.field("total", of: found) > seen
+                    let total = try await sandbox.field("total", of: found)
+                    return total > seen || total >= Self.ahead
                 }
                 producer.send(SIGKILL)
                 return found
@@ -70,6 +73,9 @@ import Testing
         }
         return run
     }
+
+    /// Batches ahead at which planning rests.
+    private static let ahead = 4_096
 
     /// Keeps a worker running until the run is over, and kills it at random moments while there are kills left.
     private static func keepKilling(_ sandbox: Sandbox, _ run: String, _ kills: Kills) async throws {

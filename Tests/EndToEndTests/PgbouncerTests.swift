@@ -63,7 +63,7 @@ import Testing
                 try await sandbox.redis.send("ZCARD", sandbox.key("workers")).int ?? 0 > workers
             }
             let done = try await sandbox.field("done", of: run)
-            try await until("the run goes on") { try await sandbox.field("done", of: run) >= done + 5 }
+            try await sandbox.untilDone(moreThan: done + 4, of: run)
             worker.send(SIGKILL)
         }
         #expect(outcome.status == .killed(by: SIGKILL))

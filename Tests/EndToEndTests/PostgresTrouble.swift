@@ -13,7 +13,7 @@ enum PostgresTrouble {
         "EBB_LOG_LEVEL": "error",
     ]) { $1 }
 
-    /// Runs a cleanup of some 330 batches beside two workers and a waiting producer, with `trouble` in its middle, and
+    /// Runs a cleanup of some 660 batches beside two workers and a waiting producer, with `trouble` in its middle, and
     /// expects a perfect end.
     ///
     /// - `trouble`: leaves the server in order.
@@ -60,7 +60,7 @@ enum PostgresTrouble {
 
     /// Creates the table, with slow batches; returns how many rows it has.
     static func prepare(_ sandbox: Sandbox) async throws -> Int {
-        try await sandbox.createEvents(20_000)
+        try await sandbox.createEvents(40_000)
         try await sandbox.slowDown()
         return try await sandbox.rows()
     }

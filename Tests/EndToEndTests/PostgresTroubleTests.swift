@@ -14,7 +14,7 @@ import Testing
                 try await until("the workers have noticed") { try await sandbox.field("leased", of: run) == 0 }
                 let done = try await sandbox.field("done", of: run)
                 try await server.start()
-                try await until("the run goes on") { try await sandbox.field("done", of: run) > done }
+                try await sandbox.untilDone(moreThan: done, of: run)
             }
         }
     }
@@ -25,7 +25,7 @@ import Testing
             for _ in 1...10 {
                 let done = try await sandbox.field("done", of: run)
                 ended += try await sandbox.terminateSessions()
-                try await until("the run goes on") { try await sandbox.field("done", of: run) > done }
+                try await sandbox.untilDone(moreThan: done, of: run)
             }
             #expect(ended >= 10)
         }
@@ -44,7 +44,7 @@ import Testing
             try await sandbox.execute("ALTER ROLE plain CONNECTION LIMIT 1")
             try await sandbox.terminateSessions()
             let done = try await sandbox.field("done", of: run)
-            try await until("the run goes on with one session") { try await sandbox.field("done", of: run) > done + 10 }
+            try await sandbox.untilDone(moreThan: done + 10, of: run)
             try await sandbox.execute("ALTER ROLE plain CONNECTION LIMIT 0")
             try await sandbox.terminateSessions()
             try await sandbox.untilHeldBack(run)

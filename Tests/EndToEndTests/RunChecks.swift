@@ -72,6 +72,24 @@ extension Sandbox {
         }
     }
 
+    /// Waits until more than `count` batches of an unfinished run are done, and shows the run when it gets no further.
+    func untilDone(moreThan count: Int, of run: String, sourceLocation: SourceLocation = #_sourceLocation) async throws
+    {
+        var seen: [String] = []
+        do {
+            try await until("more is done", sourceLocation: sourceLocation) {
+                seen = try await self.redis.send("HGETALL", self.key("run:\(run)")).array?.compactMap(\.string) ?? []
+                return try await self.field("done", of: run) > count
+            }
+        } catch {
+            Issue.record(
+                "only \(count) batches are done: \(seen.joined(separator: " "))",
+                sourceLocation: sourceLocation
+            )
+            throw error
+        }
+    }
+
     /// Waits until a run is in its middle: some batches are done, many are not.
     func untilInTheMiddle(
         of run: String,

@@ -24,7 +24,7 @@ enum TestServer {
 
     /// Returns once the session `pid` is inside `pg_sleep`, as another session sees it.
     static func untilSleeping(_ pid: Int, seenBy observer: PostgresConnection) async throws {
-        let giveUp = ContinuousClock.now + .seconds(30)
+        let giveUp = ContinuousClock.now + .seconds(120)
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1::int AND wait_event = 'PgSleep'"
         while try await observer.query(sql, ["\(pid)"]).rows[0].int(0) != 1 {
             try #require(ContinuousClock.now < giveUp, "the session never reached pg_sleep")

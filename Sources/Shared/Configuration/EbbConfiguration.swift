@@ -132,6 +132,8 @@ package struct EbbConfiguration: Sendable {
         /// The pause between two sweeps of the fleet: sessions outlive their time by at most this, which nobody notices, since
         /// products refuse expired ones themselves.
         package var interval: Duration = .seconds(300)
+        /// Whether sweeps keep a ``SessionIndex``: some 100 bytes of Redis a session.
+        package var index = false
         /// Whether events of the layout are written.
         package var events = true
         /// How much of a token they tell.

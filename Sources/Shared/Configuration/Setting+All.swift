@@ -175,6 +175,12 @@ extension Setting {
             "the pause between two sweeps"
         ),
         Setting(
+            "sessions.index",
+            \.sessions.index,
+            .onOff,
+            "whether sweeps keep an index of when sessions may be over, and then mostly look at no others"
+        ),
+        Setting(
             "sessions.events",
             \.sessions.events,
             .onOff,

@@ -29,10 +29,19 @@ package struct BatchSizing: Sendable, Equatable {
         let dense =
             strategy == .block
             ? CostModel.block + estimate.total / max(estimate.blocks, 1) * estimate.rowCost : estimate.rowCost
-        let most = fixedRows == nil ? 2 * (duration / .microseconds(1)) / dense : Self.largest
+        let largest = fixedRows == nil ? 2 * (duration / .microseconds(1)) / dense : Self.largest
+        let isProving = estimate.proofs(strategy) > budget / 4
+        var (first, most) = (wanted, largest)
+        if fixedRows == nil && !isProving {
+            // In units of the strategy, as if all rows in them were expired.
+            let share = estimate.rows * estimate.rowCost / dense / Self.fewest
+            first = min(wanted, max(share, wanted / 4))
+            // The estimate may be far too low, or most of the rows on the way not expired.
+            most = min(largest, max(share, wanted))
+        }
         self.most = strategy == .key ? 1 : Int(min(max(most, 1), Self.largest))
-        self.units = Int(min(max(wanted, 1), Double(self.most)))
-        self.least = estimate.proofs(strategy) > budget / 4 ? self.units : max(1, self.units / 4)
+        self.units = Int(min(max(first, 1), Double(self.most)))
+        self.least = isProving ? self.units : max(1, self.units / 4)
     }
 
     /// The next size, from what the run has measured so far.
@@ -60,6 +69,9 @@ package struct BatchSizing: Sendable, Equatable {
         self.most = most
     }
 
+    /// Into how many batches a run's rows are cut at least, unless they became smaller than a quarter of the usual size: with
+    /// a handful of large ones, all slots but one may wait for the last.
+    private static let fewest = 16.0
     /// Beyond a million units a batch's WAL, and what is lost when it fails, grow without making anything faster.
     private static let largest = 1_000_000.0
 }

@@ -61,7 +61,8 @@ package struct ChunkPlanner: Sendable {
         return self.chunk(batches, cursor, next: String(next), isComplete: next >= cursor.end)
     }
 
-    private func chunk(
+    /// The cursor moved on by `batches`.
+    func chunk(
         _ batches: [PlannedBatch],
         _ cursor: PlanCursor,
         next: String,
@@ -83,111 +84,6 @@ package struct ChunkPlanner: Sendable {
     private static func everyOther(_ batches: [PlannedBatch]) -> [PlannedBatch] {
         stride(from: 0, to: batches.count, by: 2).map { batches[$0] }
             + stride(from: 1, to: batches.count, by: 2).map { batches[$0] }
-    }
-
-    // MARK: Values of a time column or an integer key
-
-    /// The column that a strategy walks over: its type for binding, and its upper end if it has one.
-    private func column(_ strategy: Strategy) -> (name: String, type: String, limit: String?)? {
-        let rule = RuleSQL(resolved: self.statements.resolved, terms: self.statements.terms)
-        if strategy == .idRange {
-            let key = self.statements.resolved.key[0]
-            return (SQLText.quoted(key.name), key.type, nil)
-        }
-        return rule.timeLimit().map { (SQLText.quoted($0.column.name), $0.type, $0.value) }
-    }
-
-    private func firstValue(_ strategy: Strategy) async throws -> String? {
-        guard let column = self.column(strategy) else { return nil }
-        var sql = SQLText()
-        let limit = column.limit.map { "WHERE \(column.name) < \(sql.bind($0, as: column.type))" } ?? ""
-        let statement = sql.statement(
-            "SELECT min(\(column.name))::\(column.type)::text FROM \(self.statements.resolved.facts.name) \(limit)"
-        )
-        // The text goes back into statements that read it under these settings.
-        return try await self.pinned(statement).first?[0]
-    }
-
-    private func range(_ strategy: Strategy, _ from: String, _ to: String?) -> BatchRange {
-        strategy == .idRange ? .idRange(from: from, to: to) : .window(from: from, to: to)
-    }
-
-    private func values(_ cursor: PlanCursor, limit: Int) async throws -> PlannedChunk {
-        var batches: [PlannedBatch] = []
-        var from = cursor.next
-        for boundary in try await self.boundaries(cursor, count: limit) {
-            guard let boundary else {
-                batches.append(PlannedBatch(range: self.range(cursor.strategy, from, nil), units: 0))
-                return self.chunk(batches, cursor, next: from, isComplete: true)
-            }
-            guard boundary != from else { return try await self.tie(at: from, batches, cursor) }
-            batches.append(PlannedBatch(range: self.range(cursor.strategy, from, boundary), units: cursor.units))
-            from = boundary
-        }
-        return self.chunk(batches, cursor, next: from, isComplete: false)
-    }
-
-    /// Each value that has `units` rows between it and the one before; the last is nil when the end is nearer than that.
-    private func boundaries(_ cursor: PlanCursor, count: Int) async throws -> [String?] {
-        guard let column = self.column(cursor.strategy) else { return [nil] }
-        var sql = SQLText()
-        let start = sql.bind(cursor.next, as: column.type)
-        let limit = column.limit.map { " AND t.\(column.name) < \(sql.bind($0, as: column.type))" } ?? ""
-        let units = sql.bind(cursor.units)
-        let hops = sql.bind(count)
-        let statement = sql.statement(
-            """
-            WITH RECURSIVE hop AS (
-              SELECT 0 AS position, \(start) AS value
-              UNION ALL
-              SELECT hop.position + 1,
-                     (SELECT t.\(column.name)::\(column.type) FROM \(self.statements.resolved.facts.name) AS t
-                      WHERE t.\(column.name) >= hop.value\(limit)
-                      ORDER BY t.\(column.name) OFFSET \(units) LIMIT 1)
-              FROM hop WHERE hop.value IS NOT NULL AND hop.position < \(hops))
-            SELECT value::text FROM hop WHERE position > 0 ORDER BY position
-            """
-        )
-        return try await self.pinned(statement).map { $0[0] }
-    }
-
-    /// One value has as many rows as a batch.
-    ///
-    /// Up to four batches' worth go as one; more are cut by blocks, and with them the rest of the run, since a block
-    /// batch deletes whatever is expired in its blocks.
-    private func tie(at value: String, _ batches: [PlannedBatch], _ cursor: PlanCursor) async throws -> PlannedChunk {
-        guard let column = self.column(cursor.strategy) else {
-            return self.chunk(batches, cursor, next: value, isComplete: true)
-        }
-        var sql = SQLText()
-        let start = sql.bind(value, as: column.type)
-        let limit = column.limit.map { " AND \(column.name) < \(sql.bind($0, as: column.type))" } ?? ""
-        let most = sql.bind(cursor.units * 4 + 1)
-        let statement = sql.statement(
-            """
-            SELECT (SELECT count(*) FROM (SELECT FROM \(self.statements.resolved.facts.name)
-                                          WHERE \(column.name) = \(start) LIMIT \(most)) AS tied),
-                   (SELECT min(\(column.name))::\(column.type)::text FROM \(self.statements.resolved.facts.name)
-                    WHERE \(column.name) > \(start)\(limit))
-            """
-        )
-        let row = try await self.pinned(statement).first
-        let following = row.flatMap { $0[1] }
-        if (row?.int(0) ?? 0) <= cursor.units * 4 || !self.statements.resolved.facts.isPlainHeap {
-            let tied = PlannedBatch(range: self.range(cursor.strategy, value, following), units: row?.int(0) ?? 0)
-            return self.chunk(
-                batches + [tied],
-                cursor,
-                next: following ?? value,
-                isComplete: following == nil
-            )
-        }
-        var blocks = cursor
-        blocks.strategy = .block
-        blocks.end = self.statements.resolved.facts.blocks
-        let rowsPerBlock = max(self.statements.resolved.facts.rows / Double(max(blocks.end, 1)), 1)
-        blocks.sizing = cursor.sizing.divided(by: rowsPerBlock)
-        return self.chunk(batches, blocks, next: "0", isComplete: false)
     }
 
     // MARK: Single rows
@@ -278,7 +174,7 @@ package struct ChunkPlanner: Sendable {
     }
 
     /// Runs a statement with the plan that batches of the same kind have.
-    private func pinned(
+    func pinned(
         _ statement: PostgresStatement,
         as range: BatchRange = .window(from: nil, to: nil)
     ) async throws -> [PostgresRow] {

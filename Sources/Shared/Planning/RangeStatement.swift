@@ -79,16 +79,6 @@ package struct RangeStatement: Sendable {
         return [skippingLocked ? self.deleteUnlocked(range) : self.delete(range)]
     }
 
-    /// For `order: leaf_first`: the plain delete that a batch may try before its two statements, since the foreign key refuses
-    /// it if a row that stays hangs on one that goes; nil where it must not, or cannot pay.
-    ///
-    /// It saves half the time where hardly any row has children. Leftovers have some.
-    package func optimistic(_ range: BatchRange) -> PostgresStatement? {
-        guard self.resolved.chain != nil, self.resolved.guards.isEmpty, self.generation == 1 else { return nil }
-        if case .keys = range { return nil }
-        return self.delete(range)
-    }
-
     /// Locks the expired rows of a range against everybody, in one order for all.
     private func lock(_ range: BatchRange, skippingLocked: Bool) -> PostgresStatement {
         var sql = SQLText()

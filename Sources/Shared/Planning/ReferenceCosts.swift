@@ -38,6 +38,9 @@ package struct ReferenceCosts: Sendable, Equatable {
     /// Rows go on to children's children at most so many levels deep, or tables that refer to each other would never end.
     private static let levels = 16
 
+}
+
+extension ReferenceCosts {
     /// - `rows`: how many rows of the target are expected to go.
     init(_ resolved: ResolvedTarget, rows: Double) {
         let facts = resolved.facts

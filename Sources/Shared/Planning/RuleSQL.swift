@@ -31,18 +31,30 @@ struct RuleSQL: Sendable {
     ///
     /// - `isAlone`: as for ``condition(on:isAlone:)``.
     func rowConditions(isAlone: Bool = false, _ sql: inout SQLText) -> [String] {
-        var conditions: [String] = []
-        let times = [(self.resolved.age, self.terms.cutoff), (self.resolved.expiry, self.terms.createdAt)]
-        for case (let column?, let limit) in times {
-            let name = self.closed(column.facts.name, of: column.join.map(Self.join) ?? Self.row)
-            conditions.append("\(name) < \(sql.bind(self.moment(limit, column.type), as: column.type))")
-        }
+        self.ages(joined: true, &sql) + self.ownConditions(isAlone: isAlone, &sql) + self.unreferenced()
+    }
+
+    /// Those of the conditions on the row that its own columns and the operator's `where` tell.
+    ///
+    /// - `isAlone`: as for ``condition(on:isAlone:)``.
+    func ownConditions(isAlone: Bool, _ sql: inout SQLText) -> [String] {
+        var conditions = self.ages(joined: false, &sql)
         // Nothing is kept: only that a row has a place in the order is left of `keep_newest`.
         if self.terms.keep == 0 {
             conditions += self.resolved.order.filter { !$0.isNotNull }.map { "\(self.plain($0.name)) IS NOT NULL" }
         }
         if let condition = self.condition(on: Self.row, isAlone: isAlone) { conditions.append(condition) }
-        return conditions + self.unreferenced()
+        return conditions
+    }
+
+    /// Age and expiry, by columns of joined tables or by the row's own.
+    private func ages(joined: Bool, _ sql: inout SQLText) -> [String] {
+        let times = [(self.resolved.age, self.terms.cutoff), (self.resolved.expiry, self.terms.createdAt)]
+        return times.compactMap { column, limit in
+            guard let column, (column.join != nil) == joined else { return nil }
+            let name = self.closed(column.facts.name, of: column.join.map(Self.join) ?? Self.row)
+            return "\(name) < \(sql.bind(self.moment(limit, column.type), as: column.type))"
+        }
     }
 
     /// The operator's `where`; nil without one.
@@ -70,8 +82,16 @@ struct RuleSQL: Sendable {
     ///
     /// Without parsing it: a mere mention counts, too.
     private func namesColumnsOnly(_ condition: String) -> Bool {
-        let text = condition.lowercased()
-        return !text.contains("select") && !text.contains(self.resolved.target.table.lowercased())
+        // A quote in a quoted name is doubled; U&"…" can spell a name in any way.
+        let text = condition.lowercased().replacing("\"\"", with: "\"")
+        let names = ["select", "u&", self.resolved.target.table.lowercased()]
+        return !names.contains { text.contains($0) }
+    }
+
+    /// Whether the conditions read nothing but the row, as far as their text tells.
+    var readOneTable: Bool {
+        self.resolved.target.joins.isEmpty && !self.terms.keepsNewest && self.unreferenced().isEmpty
+            && self.freeCondition.map { self.namesColumnsOnly($0) } ?? true
     }
 
     /// The operator's `where` for this run, as it is to be read; nil without one.

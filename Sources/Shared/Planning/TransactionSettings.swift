@@ -15,6 +15,8 @@ package struct TransactionSettings: Sendable, Equatable {
 
         /// For the queries of steps, which may read a whole table but write next to nothing.
         static let step = TimeLimits(lock: .seconds(5), statement: .seconds(1_800), idle: .seconds(60))
+        /// Looking for what could save work, while others may be waiting to do that work.
+        static let look = TimeLimits(lock: .seconds(5), statement: .milliseconds(250), idle: .seconds(60))
         /// Reading the database's own catalogs.
         static let facts = TimeLimits(lock: .seconds(5), statement: .seconds(30), idle: .seconds(60))
         /// Counting for people, who wait for it.
@@ -94,6 +96,11 @@ package struct TransactionSettings: Sendable, Equatable {
             }
         self.init(limits ?? .step, off: off)
     }
+
+    /// For the rest of the transaction: joins are done row by row, in the order of the outer side.
+    static let nestedLoops = PostgresStatement(
+        "SELECT set_config('enable_nestloop', 'on', true), set_config('enable_hashjoin', 'off', true)"
+    )
 
     /// Sets them.
     ///

@@ -31,6 +31,10 @@ package struct Keys: Sendable, Hashable {
     package var sweeper: String { "\(self.prefix)sweep" }
     /// The time in ms at which the last sweep ended.
     package var lastSweep: String { "\(self.prefix)sweep:last" }
+    /// Sorted set: a layout's sessions by the time in ms at which each is over if nobody uses it; by the layout's hash.
+    package func sessionIndex(_ layout: String) -> String { "\(self.prefix)sweep:index:\(layout)" }
+    /// There while `sessionIndex` holds every session that can be over.
+    package func sessionIndexComplete(_ layout: String) -> String { "\(self.prefix)sweep:index:\(layout):complete" }
     /// List: events of deleted sessions that the product's database has not been told yet, as JSON.
     package var sessionEvents: String { "\(self.prefix)sweep:events" }
     /// Hash: one of Ebb's own sessions, by the hash of its token.

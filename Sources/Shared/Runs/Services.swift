@@ -117,6 +117,12 @@ package struct Services: Sendable {
             layout = try parser.layout(of: self.configuration.file)
         }
         guard let layout else { return nil }
+        if settings.index && !SessionIndex.serves(layout) {
+            throw ConfigurationError(
+                "EBB_SESSIONS_INDEX (sessions.index) is on, and sessions.last_used with a lifetime is not how sessions of "
+                    + "\(layout.name) end; accepted: off"
+            )
+        }
         let tells = layout.event != nil && settings.events && self.configuration.databaseURL != nil
         return SessionSweep(
             layout: layout,
@@ -124,6 +130,7 @@ package struct Services: Sendable {
             lease: self.configuration.leases.duration,
             tokenForm: SessionTokenForm(rawValue: settings.eventToken) ?? .prefix,
             database: tells ? ConnectionPool(try self.postgresConfiguration(as: "ebb sweeper")) : nil,
+            isIndexed: settings.index,
             logger: self.logger
         )
     }

@@ -9,6 +9,12 @@ struct SessionPages {
     private let queue: Queue
     /// Token, lease and layout, for the scripts.
     private let arguments: [String]
+    /// Ebb's own sorted set of keys by when they may be over, if there is one.
+    private let index: (key: String, scope: SessionIndex.Scope)?
+    /// How many keys of the index are still to be looked at; nil before they were counted.
+    ///
+    /// A clock that is put back could otherwise make some of them due again and again.
+    private var due: Int?
 
     /// Found and not looked at yet, from `first`.
     private var keys: [String] = []
@@ -28,10 +34,17 @@ struct SessionPages {
     private static let slow = Duration.milliseconds(6)
     private static let swift = Duration.milliseconds(3)
 
-    init(layout: SessionLayout, queue: Queue, arguments: [String]) {
+    init(
+        layout: SessionLayout,
+        queue: Queue,
+        arguments: [String],
+        index: (key: String, scope: SessionIndex.Scope)? = nil
+    ) {
         self.layout = layout
         self.queue = queue
         self.arguments = arguments
+        self.index = index
+        if index?.scope.isPartial == true { self.cursor = nil }
     }
 
     /// Deals with the next page; nil at the end.
@@ -39,7 +52,7 @@ struct SessionPages {
     /// - Throws: `RedisError`, `LeaseLost`.
     mutating func next() async throws -> SweepPage? {
         if self.isComplete { return nil }
-        if case .sortedSet(let key) = self.layout.time { return try await self.nextOfIndex(key) }
+        if case .sortedSet(let key) = self.layout.time { return try await self.nextOfSet(key) }
         while true {
             let count = min(self.size, self.keys.count - self.first)
             let page = Array(self.keys[self.first..<(self.first + count)])
@@ -48,6 +61,8 @@ struct SessionPages {
             let scans = self.keys.count - self.first - count < self.size
             if scans, let cursor { requests.append(.command(self.scan(cursor))) }
             guard !requests.isEmpty else {
+                // A sweep of all looks at those, too, which others have deleted: their keys would stay in the index.
+                if let index { return try await self.nextDue(index.key, before: index.scope.start) }
                 self.isComplete = true
                 return nil
             }
@@ -62,8 +77,30 @@ struct SessionPages {
         }
     }
 
-    /// The first sessions of the sorted set, as long as they are over.
-    private mutating func nextOfIndex(_ key: String) async throws -> SweepPage? {
+    /// The first of the index, which the script takes out or moves behind what is due.
+    private mutating func nextDue(_ index: String, before: Int) async throws -> SweepPage? {
+        let redis = self.queue.redis
+        let end = "(\(before)"
+        let left: Int
+        if let due { left = due } else { left = try await redis.send("ZCOUNT", index, "-inf", end).int ?? 0 }
+        self.due = left
+        let start = ContinuousClock.now
+        let limit = String(min(self.size, left))
+        let found = try await redis.send("ZRANGEBYSCORE", index, "-inf", end, "LIMIT", "0", limit)
+        guard let page = found.array?.compactMap(\.string), !page.isEmpty else {
+            self.isComplete = true
+            return nil
+        }
+        // Not in one go with the search for the page after: a script that Redis has forgotten runs late.
+        guard let reply = try await redis.pipeline([self.script(SessionScripts.page, page)]).first else { return nil }
+        self.adapt(start.duration(to: .now))
+        let result = try SweepPage(reply.get())
+        self.due = left - result.looked
+        return result
+    }
+
+    /// The first sessions of the product's own sorted set, as long as they are over.
+    private mutating func nextOfSet(_ key: String) async throws -> SweepPage? {
         let start = ContinuousClock.now
         let request = self.script(SessionScripts.index, [key], String(self.size))
         guard let reply = try await self.queue.redis.pipeline([request]).first else { return nil }

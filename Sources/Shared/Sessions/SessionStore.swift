@@ -70,7 +70,8 @@ package struct SessionStore: Sendable {
 
     private func keys(of token: String) -> [String] { [self.keys.session + Self.digest(token), self.keys.sessions] }
 
-    private static func digest(_ token: String) -> String {
+    /// SHA-256 in hexadecimal digits.
+    static func digest(_ token: String) -> String {
         SHA256.hash(data: Array(token.utf8)).map { byte in
             let digits = String(byte, radix: 16)
             return digits.count == 1 ? "0" + digits : digits

@@ -13,16 +13,19 @@ package struct SessionSweep: Sendable {
     private let lease: Duration
     private let tokenForm: SessionTokenForm
     private let database: ConnectionPool?
+    private let isIndexed: Bool
     private let logger: Logger
 
     /// - `lease`: how late a sweeper that was killed is replaced.
     /// - `database`: where the layout's events go; nil for no events.
+    /// - `isIndexed`: whether sweeps keep a ``SessionIndex``, which has to serve the layout.
     package init(
         layout: SessionLayout,
         queue: Queue,
         lease: Duration,
         tokenForm: SessionTokenForm,
         database: ConnectionPool?,
+        isIndexed: Bool = false,
         logger: Logger
     ) {
         self.layout = layout
@@ -30,6 +33,7 @@ package struct SessionSweep: Sendable {
         self.lease = lease
         self.tokenForm = tokenForm
         self.database = database
+        self.isIndexed = isIndexed
         self.logger = logger
     }
 
@@ -94,7 +98,10 @@ package struct SessionSweep: Sendable {
 
     private func sweep(_ token: String) async throws -> SweepReport {
         let start = ContinuousClock.now
-        var tally = SweepTally(layout: self.layout.name)
+        let plain = try self.document(index: nil)
+        let index = self.isIndexed ? SessionIndex(self.layout, document: plain, self.queue) : nil
+        let scope = try await index?.scope()
+        var tally = SweepTally(layout: self.layout.name, isPartial: scope?.isPartial ?? false)
         var events = SessionEvents(
             queue: self.queue,
             token: token,
@@ -106,7 +113,8 @@ package struct SessionSweep: Sendable {
         var pages = SessionPages(
             layout: self.layout,
             queue: self.queue,
-            arguments: [token, self.lease.milliseconds, try self.document()]
+            arguments: [token, self.lease.milliseconds, try index.map { try self.document(index: $0) } ?? plain],
+            index: index.flatMap { index in scope.map { (index.key, $0) } }
         )
         // What a sweeper before this one has left.
         try await events.write()
@@ -114,6 +122,7 @@ package struct SessionSweep: Sendable {
             tally.add(page)
             try await events.noted(page.events)
         }
+        if pages.isComplete, let scope, !scope.isPartial { try await index?.complete(since: scope.start) }
         if !Task.isCancelled { try await events.write() }
         var report = tally.report(isComplete: pages.isComplete)
         report.events = try await events.report(dropped: report.events.dropped)
@@ -121,11 +130,13 @@ package struct SessionSweep: Sendable {
         return report
     }
 
-    /// The layout as the scripts read it.
-    func document() throws -> String {
+    /// The layout as the scripts read it; the same in every process.
+    func document(index: SessionIndex? = nil) throws -> String {
         let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
         let event = self.database == nil ? nil : self.layout.event
-        let document = Document(self.layout, event: event, form: self.tokenForm, most: Self.mostEvents)
+        var document = Document(self.layout, event: event, form: self.tokenForm, most: Self.mostEvents)
+        document.index = index.map { Document.Index(key: $0.key, ttl: $0.timeToLive) }
         return String(decoding: try encoder.encode(document), as: UTF8.self)
     }
 
@@ -146,6 +157,13 @@ package struct SessionSweep: Sendable {
         var bounds: [Int]
         /// Whether the sessions of a sorted set have keys.
         var hasKeys: Bool
+        var index: Index?
+
+        struct Index: Encodable {
+            var key: String
+            /// In ms.
+            var ttl: Int
+        }
 
         struct Service: Encodable {
             var field: [String]
@@ -161,7 +179,7 @@ package struct SessionSweep: Sendable {
         }
 
         private enum CodingKeys: String, CodingKey {
-            case kind, field, needle, before, after, unit, lifetime, service, token, event, bounds
+            case kind, field, needle, before, after, unit, lifetime, service, token, event, bounds, index
             case hasKeys = "has_keys"
         }
 

@@ -12,6 +12,8 @@ package struct SweepReport: Codable, Sendable, Equatable {
     package var outcome: Outcome
     /// The name of the layout.
     package var layout: String
+    /// Whether an index told which sessions may be over, and no others were looked at.
+    package var isPartial = false
     /// Keys that were looked at; more than there are when Redis names a key twice, as it may while it resizes.
     package var examined = 0
     /// Sessions that were over at the instant at which they were looked at.
@@ -76,6 +78,7 @@ package struct SweepReport: Codable, Sendable, Equatable {
 
     private enum CodingKeys: String, CodingKey {
         case outcome, layout, examined, expired, deleted, skipped, ages, events, seconds
+        case isPartial = "partial"
         case oldestSeconds = "oldest_seconds"
     }
 }
@@ -103,7 +106,7 @@ extension SweepReport: CustomStringConvertible {
         }
         let rate = self.seconds > 0 ? ", \(Int(Double(self.examined) / self.seconds)) keys/s" : ""
         var lines = [
-            "sessions (\(self.layout)): \(self.examined) examined, \(self.expired) expired, \(self.deleted) deleted"
+            "sessions (\(self.layout)): \(self.examined) \(self.isPartial ? "due ones " : "")examined, \(self.expired) expired, \(self.deleted) deleted"
                 + " in \((self.seconds * 100).rounded() / 100) s\(rate)" + (self.outcome == .stopped ? "; stopped" : "")
         ]
         let skipped = [

@@ -41,7 +41,11 @@ struct SweepTally {
     private var result: SweepReport
     private var ages = [Int](repeating: 0, count: SessionSweep.bounds.count + 1)
 
-    init(layout: String) { self.result = SweepReport(outcome: .stopped, layout: layout) }
+    /// - `isPartial`: whether only sessions that may be over are looked at.
+    init(layout: String, isPartial: Bool) {
+        self.result = SweepReport(outcome: .stopped, layout: layout)
+        self.result.isPartial = isPartial
+    }
 
     mutating func add(_ page: SweepPage) {
         self.result.examined += page.looked

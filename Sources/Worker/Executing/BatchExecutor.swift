@@ -67,10 +67,10 @@ struct BatchExecutor: Sendable {
             return try await self.run(message, range, after, context, mode, connection)
         }
         let statements = context.statements(generation: message.generation)
-        if mode == .waiting, let delete = statements.optimistic(range), self.optimism.tries(message.run) {
+        if mode == .waiting, let deletes = statements.optimistic(range), self.optimism.tries(message.run) {
             do {
-                return try await self.run([delete], of: message, range, context, mode, connection)
-            } catch SQLState.foreignKeyViolation, SQLState.deadlockDetected {
+                return try await self.run(deletes, of: message, range, context, mode, connection)
+            } catch SQLState.foreignKeyViolation, SQLState.restrictViolation, SQLState.deadlockDetected {
                 self.optimism.refused(message.run)
             }
         }

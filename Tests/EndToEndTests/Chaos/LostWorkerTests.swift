@@ -14,9 +14,13 @@ import Testing
             try await sandbox.withWorkers(1) { _ in
                 let (done, outcome) = try await sandbox.during(.worker) { victim in
                     try await until("both workers are in two batches each") {
-                        let leases = try await Self.leases(sandbox)
                         guard try await sandbox.field("done", of: run) >= 4 else { return false }
-                        return leases.count == 2 && leases.values.allSatisfy { $0 == 2 }
+                        // Stopped, it cannot end one between the look and the kill.
+                        victim.send(SIGSTOP)
+                        let leases = try await Self.leases(sandbox)
+                        if leases.count == 2 && leases.values.allSatisfy({ $0 == 2 }) { return true }
+                        victim.send(SIGCONT)
+                        return false
                     }
                     victim.send(SIGKILL)
                     return try await sandbox.field("done", of: run)

@@ -17,7 +17,7 @@ import Testing
     func `does not keep a worker from ending`() async throws {
         try await self.withSilence { _, _, worker in
             worker.send(SIGTERM)
-            try await until("the worker has ended", within: .seconds(15)) { !worker.isAlive }
+            try await until("the worker has ended", within: .seconds(60)) { !worker.isAlive }
         }
     }
 

@@ -8,7 +8,7 @@ import Testing
     static let configuration = """
         presets: []
         targets:
-          Logs: {schema: SCHEMA, table: logs, key: id, max_age: {column: at, age: 1d}}
+          Logs: {schema: SCHEMA, table: logs, key: id, max_age: {column: at, age: 1d}, strategy: key}
         hooks:
           Note: {command: {argv: [/bin/true]}}
         procedure: {time_zone: UTC, stages: [{hook: Note}, {target: Logs}]}
@@ -25,7 +25,7 @@ import Testing
 
     private static let environment = Projects.environment
 
-    /// Rows go slowly, four seconds in all; the other system refuses ends while `deaf` has a row.
+    /// Rows go as slowly as ``pace(_:_:)`` says; the other system refuses ends while `deaf` has a row.
     private static func prepare(_ sandbox: Sandbox) async throws {
         let schema = sandbox.schema
         try await sandbox.execute(
@@ -33,9 +33,11 @@ import Testing
             "INSERT INTO \(schema).logs SELECT n, now() - interval '2 days' FROM generate_series(1, 500) AS n",
             "CREATE TABLE \(schema).told (id uuid PRIMARY KEY, status text, description text)",
             "CREATE TABLE \(schema).deaf ()",
+            "CREATE TABLE \(schema).pace (seconds real)",
+            "INSERT INTO \(schema).pace VALUES (0)",
             """
             CREATE FUNCTION \(schema).slow() RETURNS trigger LANGUAGE plpgsql
-            AS $$ BEGIN PERFORM pg_sleep(0.008); RETURN old; END $$
+            AS $$ BEGIN PERFORM pg_sleep(seconds) FROM \(schema).pace; RETURN old; END $$
             """,
             "CREATE TRIGGER slow BEFORE DELETE ON \(schema).logs FOR EACH ROW EXECUTE FUNCTION \(schema).slow()",
             """
@@ -67,6 +69,11 @@ import Testing
         }
     }
 
+    /// How many seconds a row takes: many while something has to come in the middle of the run.
+    private static func pace(_ sandbox: Sandbox, _ seconds: Double) async throws {
+        try await sandbox.execute("UPDATE \(sandbox.schema).pace SET seconds = \(seconds)")
+    }
+
     private static func untilLapsed(_ sandbox: Sandbox) async throws {
         try await until("its lease is lapsed") {
             try await sandbox.number(
@@ -84,10 +91,12 @@ import Testing
 
     @Test func `that is killed at work is told to its end by whoever takes it over, under the same id`() async throws {
         try await self.withLogs { sandbox in
+            try await Self.pace(sandbox, 0.06)
             _ = try await sandbox.during(.producer, ["maintenance"], environment: Self.environment) { first in
                 try await Self.untilSomeRowsAreGone(sandbox)
                 first.send(SIGKILL)
             }
+            try await Self.pace(sandbox, 0)
             #expect(try await Self.told(sandbox) == "in_progress")
             try await Self.untilLapsed(sandbox)
             let next = try await sandbox.run(.producer, ["maintenance"], environment: Self.environment)
@@ -150,10 +159,12 @@ import Testing
 
     @Test func `whose process freezes and comes back after its successor's end stays ended`() async throws {
         try await self.withLogs { sandbox in
+            try await Self.pace(sandbox, 0.06)
             let (_, zombie) = try await sandbox.during(.producer, ["maintenance"], environment: Self.environment) {
                 first in
                 try await Self.untilSomeRowsAreGone(sandbox)
                 first.send(SIGSTOP)
+                try await Self.pace(sandbox, 0)
                 try await Self.untilLapsed(sandbox)
                 let next = try await sandbox.run(.producer, ["maintenance"], environment: Self.environment)
                 #expect(next.status == .exited(0), "\(next.errors)")
@@ -205,6 +216,7 @@ import Testing
     @Test func `ends when it is told to stop while PostgreSQL is away, and is gone on with`() async throws {
         try await withPostgresSandbox(Self.configuration) { sandbox, server in
             try await Self.prepare(sandbox)
+            try await Self.pace(sandbox, 0.06)
             let environment = Self.environment.merging(["EBB_OUTAGES_MAX_PAUSE": "300ms"]) { $1 }
             let (_, stopped) = try await sandbox.during(.producer, ["maintenance"], environment: environment) {
                 first in
@@ -221,6 +233,7 @@ import Testing
             await sandbox.postgres.close()
             try await server.start()
             let after = try await server.sandbox(like: sandbox)
+            try await Self.pace(after, 0)
             try await Self.untilLapsed(after)
             let next = try await after.run(.producer, ["maintenance", "--json"], environment: environment)
             #expect(next.status == .exited(0), "\(next.errors)")

@@ -26,9 +26,12 @@ import Testing
             let waiting = try bench.bed.services.queue()
             try await bench.append(1, step)
             #expect(try await waiting.waitForBatch(atMost: .zero) == false, "one that was there before")
-            async let heard = waiting.waitForBatch(atMost: .seconds(3))
-            try await eventually("somebody waits") {
-                try await bench.queue.redis.send("CLIENT", "LIST").string?.contains("cmd=xread") ?? false
+            let id = try #require(try await waiting.redis.send("CLIENT", "ID").int)
+            async let heard = waiting.waitForBatch(atMost: .seconds(120))
+            // Other tests wait on this server, too: it must be this connection, and blocked.
+            try await eventually("it waits") {
+                let client = try await bench.queue.redis.send("CLIENT", "LIST", "ID", "\(id)").string ?? ""
+                return client.contains(" flags=b") && client.contains(" cmd=xread ")
             }
             try await bench.append(1, first: 2, from: "2", step)
             #expect(try await heard)

@@ -157,6 +157,15 @@ import Testing
         }
     }
 
+    @Test(arguments: ["expires_at: {json: a}", "last_used: {sorted_set: all}, lifetime: 1h"])
+    func `an index is refused where it cannot serve`(_ time: String) async throws {
+        let yaml = "sessions: {keys: \"s{token}\", \(time), index: on}"
+        try await withTestBed(settings: yaml) { bed in
+            let error = #expect(throws: ConfigurationError.self) { try bed.services.sessionSweep(bed.queue) }
+            #expect(error?.description.contains("EBB_SESSIONS_INDEX (sessions.index) is on") == true)
+        }
+    }
+
     @Test func `an unknown key under sessions is refused`() async throws {
         await #expect(throws: ConfigurationError.self) {
             try await withTestBed(settings: "sessions: {key: \"s{token}\"}") { _ in }

@@ -60,7 +60,8 @@ struct SessionSite {
     func sweeper(
         lease: Duration = .seconds(15),
         form: SessionTokenForm = .prefix,
-        database: ConnectionPool? = nil
+        database: ConnectionPool? = nil,
+        isIndexed: Bool = false
     ) -> SessionSweep {
         SessionSweep(
             layout: self.layout,
@@ -68,6 +69,7 @@ struct SessionSite {
             lease: lease,
             tokenForm: form,
             database: database,
+            isIndexed: isIndexed,
             logger: self.bed.services.logger
         )
     }
