@@ -23,6 +23,15 @@ struct Pgbouncer: Sendable {
         try await .connect(PostgresConfiguration(url: self.url, applicationName: "neighbour"))
     }
 
+    private func answers() async throws -> Bool {
+        do {
+            try await self.connect().close()
+            return true
+        } catch let error as PostgresError where error.isConnectionProblem {
+            return false
+        }
+    }
+
     /// Runs `body` beside one, which is stopped afterwards, whatever happens.
     static func with(_ server: PostgresServer, _ body: (Pgbouncer) async throws -> Void) async throws {
         let pool = Pgbouncer(directory: server.directory + "/pool")
@@ -49,9 +58,8 @@ struct Pgbouncer: Sendable {
         let result: Result<Void, any Error>
         do {
             try await PostgresServer.runAsServer(Self.path, ["--daemon", pool.directory + "/settings"])
-            try await until("pgbouncer answers") {
-                FileManager.default.fileExists(atPath: pool.directory + "/.s.PGSQL.\(Self.port)")
-            }
+            // Its socket is there a moment before it listens.
+            try await until("pgbouncer answers") { try await pool.answers() }
             result = .success(try await body(pool))
         } catch {
             result = .failure(error)

@@ -1,4 +1,5 @@
 import Foundation
+import RedisClient
 import TestSupport
 
 /// A private Valkey for one test.
@@ -26,8 +27,18 @@ enum ValkeyServer {
         try process.run()
         let result: Result<Void, any Error>
         do {
-            try await eventually("\(binary) listens") { FileManager.default.fileExists(atPath: socket) }
-            result = .success(try await body("unix://\(socket)"))
+            let url = "unix://\(socket)"
+            // The socket is there a moment before it listens.
+            let client = RedisClient(configuration: try RedisConfiguration(url: url, maxBackoff: .milliseconds(20)))
+            try await eventually("\(binary) answers") {
+                do {
+                    return try await client.send("PING").string == "PONG"
+                } catch let error as RedisError where error.isServerAway {
+                    return false
+                }
+            }
+            await client.close()
+            result = .success(try await body(url))
         } catch {
             result = .failure(error)
         }
