@@ -69,6 +69,8 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+# Tests come all at once; one that is turned away would come again only after a second.
+ThreadingHTTPServer.request_queue_size = 128
 server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 server.daemon_threads = True
 with open(sys.argv[1], "w") as file:

@@ -102,7 +102,7 @@ class Server:
                     hold = None
         if hold:
             hold.arrived.set()
-            hold.released.wait(120)
+            hold.released.wait(600)
         return self.answer(environ, start_response, request, name, fault)
 
     def bucket(self, name):
@@ -227,7 +227,7 @@ class Server:
             state.holds[operation] = Hold(skip)
 
     def do_held(self, state, bucket, operation):
-        return {"held": state.holds[operation].arrived.wait(60)}
+        return {"held": state.holds[operation].arrived.wait(120)}
 
     def do_release(self, state, bucket, operation):
         with self.lock:

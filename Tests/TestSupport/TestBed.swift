@@ -21,11 +21,13 @@ package struct TestBed: Sendable {
     /// The same bed as programs with other variables see it.
     package func with(_ variables: [String: String]) throws -> TestBed {
         let all = self.variables.merging(variables) { $1 }
+        var services = try Services(environment: Environment(all), label: "ebb.test")
+        services.patience = self.services.patience
         return TestBed(
             namespace: self.namespace,
             schema: self.schema,
             variables: all,
-            services: try Services(environment: Environment(all), label: "ebb.test"),
+            services: services,
             connection: self.connection,
             queue: self.queue
         )

@@ -198,7 +198,7 @@ package struct TestBucket: Sendable {
     private func order(_ verb: String, _ order: some Encodable) async throws -> Data {
         let body = Array(try JSONEncoder().encode(order))
         let request = HTTPTransport.Request(method: "POST", url: "\(self.url)/_ebb/\(verb)", body: body)
-        let response = try await HTTPTransport.shared.send(request, timeout: .seconds(120))
+        let response = try await HTTPTransport.shared.send(request, timeout: .seconds(180))
         guard response.status == 200 else { throw UnexpectedState("\(verb): HTTP \(response.status)") }
         return Data(response.body)
     }

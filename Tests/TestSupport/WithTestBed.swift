@@ -69,7 +69,8 @@ private func withUngatedTestBed<Result>(
         "DATABASE_URL": url, "REDIS_URL": try TestServers.redisURL(), "EBB_NAMESPACE": namespace,
         "EBB_CONFIG": file.path(), "EBB_LOG_LEVEL": "error",
     ].merging(variables) { $1 }
-    let services = try Services(environment: Environment(all), label: "ebb.test")
+    var services = try Services(environment: Environment(all), label: "ebb.test")
+    services.patience = .ofTests
     let connection = try await services.connectPostgres(as: "ebb test")
     let queue = try services.queue()
     let bed = TestBed(
@@ -104,7 +105,11 @@ private func withUngatedTestBed<Result>(
 
 private func removeTraces(of bed: TestBed, url: String) async throws {
     let cleaner = try await PostgresConnection.connect(
-        PostgresConfiguration(url: url, applicationName: "ebb test clean-up")
+        PostgresConfiguration(
+            url: url,
+            applicationName: "ebb test clean-up",
+            connectTimeout: Patience.ofTests.connecting
+        )
     )
     for schema in [bed.schema, bed.namespace] {
         _ = try await cleaner.query("DROP SCHEMA IF EXISTS \(SQLText.quoted(schema)) CASCADE")
@@ -115,11 +120,33 @@ private func removeTraces(of bed: TestBed, url: String) async throws {
     }
 }
 
-/// Runs a statement that concerns the server rather than a database.
+/// Runs a statement that concerns a database, and again as long as that is in use: an autovacuum worker may be in any.
 private func administer(_ statement: String) async throws {
     let connection = try await PostgresConnection.connect(
-        PostgresConfiguration(url: try TestServers.databaseURL(), applicationName: "ebb test databases")
+        PostgresConfiguration(
+            url: try TestServers.databaseURL(),
+            applicationName: "ebb test databases",
+            connectTimeout: Patience.ofTests.connecting
+        )
     )
-    _ = try await connection.query(statement)
+    try await eventually(statement) {
+        do {
+            _ = try await connection.query(statement)
+            return true
+        } catch let error as PostgresError where error.sqlState == SQLState(rawValue: "55006") {
+            return false
+        }
+    }
     await connection.close()
+}
+
+extension Patience {
+    /// For tests that are not about servers that fall silent.
+    package static var ofTests: Patience {
+        var patience = Patience()
+        patience.redis = .seconds(180)
+        patience.connecting = .seconds(120)
+        patience.telling = .seconds(120)
+        return patience
+    }
 }

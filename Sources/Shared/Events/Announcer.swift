@@ -35,13 +35,22 @@ package actor Announcer {
     /// The rows for which the other system's table has turned out to be no use: nothing but their end is told any more.
     private var refused: Set<String> = []
 
-    private static let patience = Duration.seconds(5)
+    /// For one statement.
+    private let patience: Duration
 
-    init(_ announcement: Announcement, channel: String?, pool: ConnectionPool, redis: RedisClient, logger: Logger) {
+    init(
+        _ announcement: Announcement,
+        channel: String?,
+        pool: ConnectionPool,
+        redis: RedisClient,
+        patience: Duration,
+        logger: Logger
+    ) {
         self.announcement = announcement
         self.channel = channel
         self.pool = pool
         self.redis = redis
+        self.patience = patience
         self.logger = logger
     }
 
@@ -151,7 +160,7 @@ package actor Announcer {
                 let result = try await connection.query(
                     statement.sql,
                     statement.values.map { values[$0] },
-                    deadline: Self.patience
+                    deadline: self.patience
                 )
                 if result.affectedRows > 0 { return result.columns.isEmpty ? [] : result.rows.compactMap { $0[0] } }
             }
@@ -195,6 +204,7 @@ extension Services {
             channel: try announcement.channel?.value(&lookup),
             pool: ConnectionPool(try self.postgresConfiguration(as: "ebb announcer")),
             redis: queue.redis,
+            patience: self.patience.telling,
             logger: self.logger
         )
     }

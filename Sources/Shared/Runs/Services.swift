@@ -11,6 +11,7 @@ package struct Services: Sendable {
     package let catalog: Catalog
     package let ledger: Ledger
     package var logger: Logger
+    package var patience = Patience()
 
     /// - Throws: `ConfigurationError`.
     package init(environment: Environment, label: String) throws(ConfigurationError) {
@@ -25,9 +26,6 @@ package struct Services: Sendable {
         self.logger = logger
     }
 
-    /// How long Redis may stay silent: scripts take milliseconds, and a worker that is to stop has a container's grace.
-    private static let redisPatience = Duration.seconds(4)
-
     /// Connects to the database that is cleaned.
     ///
     /// - Throws: `ConfigurationError` without a URL; `PostgresError`.
@@ -40,6 +38,7 @@ package struct Services: Sendable {
         try PostgresConfiguration(
             url: try self.configuration.requireDatabaseURL(),
             applicationName: name,
+            connectTimeout: self.patience.connecting,
             patience: TransactionSettings.TimeLimits.longestStatement
         )
     }
@@ -49,7 +48,7 @@ package struct Services: Sendable {
     /// - Throws: `ConfigurationError` without a URL; `RedisError` for one that cannot be understood.
     package func queue() throws -> Queue {
         let url = try self.configuration.requireRedisURL()
-        let redis = RedisClient(configuration: try RedisConfiguration(url: url, commandTimeout: Self.redisPatience))
+        let redis = RedisClient(configuration: try RedisConfiguration(url: url, commandTimeout: self.patience.redis))
         return Queue(
             redis: redis,
             namespace: self.configuration.namespace,
@@ -131,6 +130,7 @@ package struct Services: Sendable {
             tokenForm: SessionTokenForm(rawValue: settings.eventToken) ?? .prefix,
             database: tells ? ConnectionPool(try self.postgresConfiguration(as: "ebb sweeper")) : nil,
             isIndexed: settings.index,
+            patience: self.patience,
             logger: self.logger
         )
     }

@@ -13,6 +13,8 @@ struct SessionEvents {
     /// The layout's statement.
     let insert: String?
     let database: ConnectionPool?
+    /// For one statement; a table that is locked for longer gets its events at the next sweep.
+    let deadline: Duration
     let logger: Logger
 
     private var written = 0
@@ -21,15 +23,21 @@ struct SessionEvents {
 
     /// Events per statement.
     private static let batch = 500
-    /// For one statement; a table that is locked for longer gets its events at the next sweep.
-    private static let deadline = Duration.seconds(5)
-
-    init(queue: Queue, token: String, lease: Duration, insert: String?, database: ConnectionPool?, logger: Logger) {
+    init(
+        queue: Queue,
+        token: String,
+        lease: Duration,
+        insert: String?,
+        database: ConnectionPool?,
+        deadline: Duration,
+        logger: Logger
+    ) {
         self.queue = queue
         self.token = token
         self.lease = lease
         self.insert = insert
         self.database = database
+        self.deadline = deadline
         self.logger = logger
     }
 
@@ -57,7 +65,7 @@ struct SessionEvents {
                     try await self.forget(0)
                 } _: {
                     try await database.withConnection { connection in
-                        _ = try await connection.query(insert, [document], deadline: Self.deadline)
+                        _ = try await connection.query(insert, [document], deadline: self.deadline)
                     }
                 }
             } catch let error as PostgresError {

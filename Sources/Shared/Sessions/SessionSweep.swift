@@ -14,6 +14,7 @@ package struct SessionSweep: Sendable {
     private let tokenForm: SessionTokenForm
     private let database: ConnectionPool?
     private let isIndexed: Bool
+    private let patience: Patience
     private let logger: Logger
 
     /// - `lease`: how late a sweeper that was killed is replaced.
@@ -26,6 +27,7 @@ package struct SessionSweep: Sendable {
         tokenForm: SessionTokenForm,
         database: ConnectionPool?,
         isIndexed: Bool = false,
+        patience: Patience = Patience(),
         logger: Logger
     ) {
         self.layout = layout
@@ -34,6 +36,7 @@ package struct SessionSweep: Sendable {
         self.tokenForm = tokenForm
         self.database = database
         self.isIndexed = isIndexed
+        self.patience = patience
         self.logger = logger
     }
 
@@ -108,6 +111,7 @@ package struct SessionSweep: Sendable {
             lease: self.lease,
             insert: self.layout.event?.insert,
             database: self.database,
+            deadline: self.patience.telling,
             logger: self.logger
         )
         var pages = SessionPages(

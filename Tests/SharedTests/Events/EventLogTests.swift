@@ -50,7 +50,7 @@ import Testing
     @Test func `a follower gets what comes later`() async throws {
         try await withTestBed { bed in
             let queue = try bed.services.queue()
-            async let found = queue.events.events(after: "", patience: .seconds(3))
+            async let found = queue.events.events(after: "", patience: .seconds(120))
             try await bed.queue.events.append(EbbEvent(.sweep, subject: "s", status: "finished"))
             #expect(try await found.map(\.topic) == ["sweep"])
             await queue.close()

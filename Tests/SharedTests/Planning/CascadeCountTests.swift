@@ -19,7 +19,7 @@ import Testing
         "CREATE TABLE tags (note bigint REFERENCES notes ON DELETE CASCADE, event bigint REFERENCES events ON DELETE CASCADE)",
         "INSERT INTO tags (note) SELECT id FROM notes, generate_series(1, 2) WHERE id % 2 = 0",
         "INSERT INTO tags (event) SELECT n FROM generate_series(501, 1000) AS n",
-        "ANALYZE",
+        "ANALYZE events, notes, tags",
     ]
 
     /// Counts, and then deletes by plain SQL what is left out by `keep`, to compare.

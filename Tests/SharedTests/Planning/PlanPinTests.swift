@@ -14,7 +14,7 @@ import Testing
             """
         try await withTestBed(targets: target) { bed in
             try await bed.run(
-                "CREATE TABLE events (id bigint PRIMARY KEY, device integer NOT NULL, created_at timestamp, payload text)",
+                "CREATE TABLE events (id bigint PRIMARY KEY, device integer NOT NULL, created_at timestamp, payload text) WITH (autovacuum_enabled = off)",
                 """
                 INSERT INTO events SELECT n, n % 50, now() AT TIME ZONE 'UTC' - n * interval '10 seconds', repeat('x', 80)
                 FROM generate_series(1, 40000) AS n
@@ -44,7 +44,7 @@ import Testing
             """
         try await withTestBed(targets: target) { bed in
             try await bed.run(
-                "CREATE TABLE events (id uuid PRIMARY KEY, created_at timestamp, parent uuid REFERENCES events, payload text)",
+                "CREATE TABLE events (id uuid PRIMARY KEY, created_at timestamp, parent uuid REFERENCES events, payload text) WITH (autovacuum_enabled = off)",
                 """
                 INSERT INTO events SELECT gen_random_uuid(), now() AT TIME ZONE 'UTC' - n * interval '10 seconds', NULL, repeat('x', 80)
                 FROM generate_series(1, 40000) AS n

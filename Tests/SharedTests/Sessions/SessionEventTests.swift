@@ -101,7 +101,13 @@ import Testing
             _ = try await locker.query("BEGIN")
             _ = try await locker.query("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
             let result: Result<SweepReport, any Error>
-            do { result = .success(try await site.sweeper(lease: .seconds(2), database: pool).run()) } catch {
+            var patience = Patience.ofTests
+            patience.telling = .seconds(15)
+            do {
+                result = .success(
+                    try await site.sweeper(lease: .seconds(12), database: pool, patience: patience).run()
+                )
+            } catch {
                 result = .failure(error)
             }
             await locker.close()

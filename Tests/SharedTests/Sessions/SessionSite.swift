@@ -58,10 +58,11 @@ struct SessionSite {
     }
 
     func sweeper(
-        lease: Duration = .seconds(15),
+        lease: Duration = .seconds(120),
         form: SessionTokenForm = .prefix,
         database: ConnectionPool? = nil,
-        isIndexed: Bool = false
+        isIndexed: Bool = false,
+        patience: Patience = .ofTests
     ) -> SessionSweep {
         SessionSweep(
             layout: self.layout,
@@ -70,6 +71,7 @@ struct SessionSite {
             tokenForm: form,
             database: database,
             isIndexed: isIndexed,
+            patience: patience,
             logger: self.bed.services.logger
         )
     }

@@ -10,10 +10,11 @@ import Testing
         try await withTestBed { bed in
             let site = try SessionSite.ayon(bed)
             try await site.add("old", age: 300_000)
-            _ = try await site.redis.send("SET", bed.queue.keys.sweeper, "another", "PX", "400")
+            _ = try await site.redis.send("SET", bed.queue.keys.sweeper, "another", "PX", "600000")
             #expect(try await site.sweep().outcome == .elsewhere)
             #expect(try await site.exists("old"))
             // It was killed and renews nothing.
+            _ = try await site.redis.send("PEXPIRE", bed.queue.keys.sweeper, "1")
             try await eventually("the lease lapses") { try await site.sweep().outcome == .finished }
             #expect(try await !site.exists("old"))
             #expect(try await site.redis.send("EXISTS", bed.queue.keys.sweeper).int == 0)

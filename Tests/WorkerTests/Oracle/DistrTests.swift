@@ -44,7 +44,9 @@ import Testing
         """,
         "CREATE INDEX ON deploymentrevisionstatus (deployment_revision_id, created_at DESC)",
         "CREATE INDEX ON deploymenttargetmetrics (deployment_target_id, created_at DESC, id)",
-        "CREATE INDEX ON deploymenttargetdiskmetrics (deployment_target_metrics_id)", "ANALYZE",
+        "CREATE INDEX ON deploymenttargetdiskmetrics (deployment_target_metrics_id)",
+        "ANALYZE deployment, deploymentrevision, deploymenttarget",
+        "ANALYZE deploymentrevisionstatus, deploymenttargetmetrics, deploymenttargetdiskmetrics",
     ]
 
     /// Distr's statements at 815379e0c, on the copy `oracle`, with the run's moment in place of the current one.
