@@ -16,16 +16,15 @@ func withOwnDatabase(
 ) async throws {
     try await withSandbox(targets) { shared in
         let database = "\(shared.namespace)_\(product)"
-        try await shared.execute("CREATE DATABASE \(database)")
+        try await shared.administer("CREATE DATABASE \(database)")
         let result: Result<Void, any Error>
         do {
             if let timeZone { try await shared.execute("ALTER DATABASE \(database) SET TimeZone = '\(timeZone)'") }
             let url = try Servers.databaseURL(adding: "dbname=\(database)")
-            let configuration = try PostgresConfiguration(url: url, applicationName: "ebb e2e test")
             let own = Sandbox(
                 namespace: shared.namespace,
                 directory: shared.directory,
-                postgres: try await .connect(configuration),
+                postgres: try await Servers.connect(to: url),
                 redis: shared.redis,
                 environment: shared.environment.merging(environment(shared).merging(["DATABASE_URL": url]) { $1 }) {
                     $1
@@ -37,12 +36,24 @@ func withOwnDatabase(
             result = .failure(error)
         }
         // A task of its own, so that a test that ran out of time, and is cancelled, cleans up too.
-        try await Task { try await shared.execute("DROP DATABASE \(database) WITH (FORCE)") }.value
+        try await Task { try await shared.administer("DROP DATABASE \(database) WITH (FORCE)") }.value
         try result.get()
     }
 }
 
 extension Sandbox {
+    /// Runs a statement that concerns a database, and again as long as that is in use: an autovacuum worker may be in any.
+    fileprivate func administer(_ statement: String) async throws {
+        try await until(statement) {
+            do {
+                try await self.execute(statement)
+                return true
+            } catch let error as PostgresError where error.sqlState == SQLState(rawValue: "55006") {
+                return false
+            }
+        }
+    }
+
     /// Runs a file whose statements end at the end of a line.
     func execute(file: [UInt8]) async throws {
         for statement in String(decoding: file, as: UTF8.self).split(separator: ";\n") {

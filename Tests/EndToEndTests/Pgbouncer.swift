@@ -20,7 +20,7 @@ struct Pgbouncer: Sendable {
     var url: String { "postgresql:///pooled?host=\(self.directory)&port=\(Self.port)&user=plain" }
 
     func connect() async throws -> PostgresConnection {
-        try await .connect(PostgresConfiguration(url: self.url, applicationName: "neighbour"))
+        try await Servers.connect(to: self.url, as: "neighbour")
     }
 
     private func answers() async throws -> Bool {

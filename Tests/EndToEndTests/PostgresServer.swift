@@ -32,7 +32,7 @@ struct PostgresServer: Sendable {
     }
 
     func connect(to database: String = "ebb") async throws -> PostgresConnection {
-        try await .connect(PostgresConfiguration(url: self.url(database: database), applicationName: "ebb e2e test"))
+        try await Servers.connect(to: self.url(database: database))
     }
 
     fileprivate static func create(in directory: String) async throws -> PostgresServer {

@@ -25,6 +25,7 @@ struct RedisServer: Sendable {
         let standard = [
             "--port", "0", "--unixsocket", self.socket, "--dir", self.directory, "--save", "", "--daemonize", "yes",
             "--pidfile", self.pidFile, "--logfile", self.directory + "/redis.log", "--appendonly", "yes",
+            "--appendfsync", "no",
         ]
         let result = try await Subprocess.run(
             .name("redis-server"),

@@ -104,7 +104,12 @@ enum Servers {
     }
 
     static func connect() async throws -> PostgresConnection {
-        try await .connect(PostgresConfiguration(url: self.databaseURL(), applicationName: "ebb e2e test"))
+        try await Self.connect(to: self.databaseURL())
+    }
+
+    /// A session of a test itself, which waits on a busy machine.
+    static func connect(to url: String, as name: String = "ebb e2e test") async throws -> PostgresConnection {
+        try await .connect(PostgresConfiguration(url: url, applicationName: name, connectTimeout: .seconds(120)))
     }
 }
 
@@ -113,7 +118,13 @@ enum Servers {
 /// `targets` is its configuration file, in which `SCHEMA` stands for the sandbox's schema.
 func withSandbox(_ targets: String = Events.target(), _ body: (Sandbox) async throws -> Void) async throws {
     let postgres = try await Servers.connect()
-    let redis = RedisClient(configuration: try RedisConfiguration(url: Servers.redisURL()))
+    let redis = RedisClient(
+        configuration: try RedisConfiguration(
+            url: Servers.redisURL(),
+            connectTimeout: .seconds(120),
+            commandTimeout: .seconds(120)
+        )
+    )
     let namespace = "e2e_" + String(UInt64.random(in: .min ... .max), radix: 36)
     let directory = NSTemporaryDirectory() + "/" + namespace
     let file = directory + "/ebb.yaml"

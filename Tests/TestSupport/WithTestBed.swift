@@ -1,7 +1,7 @@
 import Foundation
 import PostgresClient
 import RedisClient
-import Shared
+package import Shared
 
 /// Lends a test bed, and removes its schemas and keys afterwards, also when `body` throws.
 ///

@@ -54,6 +54,7 @@ struct SessionEvents {
     /// - Throws: `RedisError`, `LeaseLost`.
     mutating func write() async throws {
         guard let database, let insert, self.error == nil else { return }
+        let deadline = self.deadline
         let key = self.queue.keys.sessionEvents
         while true {
             let reply = try await self.queue.redis.send("LRANGE", key, "0", String(Self.batch - 1))
@@ -65,7 +66,7 @@ struct SessionEvents {
                     try await self.forget(0)
                 } _: {
                     try await database.withConnection { connection in
-                        _ = try await connection.query(insert, [document], deadline: self.deadline)
+                        _ = try await connection.query(insert, [document], deadline: deadline)
                     }
                 }
             } catch let error as PostgresError {

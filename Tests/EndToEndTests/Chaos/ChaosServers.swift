@@ -65,9 +65,7 @@ struct ChaosServers: Sendable {
 
     /// A session past the proxy.
     func connectPostgres() async throws -> PostgresConnection {
-        try await .connect(
-            PostgresConfiguration(url: "postgresql:///ebb?host=\(self.directory)&user=ebb", applicationName: "chaos")
-        )
+        try await Servers.connect(to: "postgresql:///ebb?host=\(self.directory)&user=ebb", as: "chaos")
     }
 
     /// What a storm has for itself on them.
@@ -80,6 +78,7 @@ struct ChaosServers: Sendable {
         }
         let redis = try RedisConfiguration(
             url: "unix://\(self.directory)/redis.sock",
+            commandTimeout: .seconds(120),
             maxBackoff: .milliseconds(50)
         )
         let sandbox = Sandbox(
