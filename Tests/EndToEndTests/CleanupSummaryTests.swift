@@ -149,21 +149,17 @@ private struct ResultDocument: Decodable {
             let locker = try await Servers.connect()
             _ = try await locker.query("BEGIN")
             _ = try await locker.query("LOCK TABLE \(sandbox.schema).notes IN ACCESS EXCLUSIVE MODE")
-            let (_, outcome) = try await sandbox.during(
-                .producer,
-                ["cleanup", "Notes", "Events", "--workers", "1"]
-            ) { _ in
-                // Planning waits for the lock; its session is ended there.
-                try await until("the producer waits") {
-                    try await sandbox.number(
-                        """
-                        SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity JOIN pg_locks USING (pid)
-                        WHERE application_name = 'ebb producer' AND NOT granted
-                          AND relation = '\(sandbox.schema).notes'::regclass
-                        """
-                    ) > 0
-                }
+            async let ended: Void = Self.endWaitingProducer(sandbox)
+            try await until("the server looks out for it") {
+                try await sandbox.number(
+                    """
+                    SELECT count(*) FROM pg_stat_activity
+                    WHERE state = 'active' AND query LIKE 'DO%\(sandbox.schema).notes%'
+                    """
+                ) == 1
             }
+            let outcome = try await sandbox.producer("cleanup", "Notes", "Events", "--workers", "1")
+            try await ended
             _ = try await locker.query("ROLLBACK")
             await locker.close()
             #expect(outcome.status == .exited(1), "\(outcome.errors)")
@@ -173,5 +169,27 @@ private struct ResultDocument: Decodable {
             #expect(lines[1].contains(#/^Events: finished, 1 59[0-9] rows deleted/#), "\(lines[1])")
             try await sandbox.expectSurvivors()
         }
+    }
+
+    /// Ends the session of a producer that waits for the table, as soon as it does; the server itself looks, since
+    /// planning waits for a few seconds only.
+    private static func endWaitingProducer(_ sandbox: Sandbox) async throws {
+        let connection = try await Servers.connect()
+        _ = try await connection.query(
+            """
+            DO $$ BEGIN
+              FOR look IN 1..20000 LOOP
+                PERFORM pg_stat_clear_snapshot();
+                PERFORM pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_locks USING (pid)
+                WHERE application_name = 'ebb producer' AND NOT granted
+                  AND relation = '\(sandbox.schema).notes'::regclass;
+                IF FOUND THEN RETURN; END IF;
+                PERFORM pg_sleep(0.01);
+              END LOOP;
+              RAISE 'no producer has waited';
+            END $$
+            """
+        )
+        await connection.close()
     }
 }

@@ -12,26 +12,17 @@ import Testing
         try ProcessTable.pids(with: "EBB_NAMESPACE", sandbox.namespace).filter { $0 != producer.pid }
     }
 
-    /// Runs a cleanup of a table whose rows go slowly, with two workers; `body` begins when both are at work.
+    /// Runs a cleanup of slow batches, with two workers; `body` begins when both are at work.
     private func withCleanup(
         _ body: @escaping @Sendable (Sandbox, Running) async throws -> Void,
         then check: @Sendable (Outcome) throws -> Void
     ) async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(3_000)
-            try await sandbox.execute(
-                """
-                CREATE FUNCTION \(sandbox.schema).slow() RETURNS trigger LANGUAGE plpgsql
-                AS $$ BEGIN PERFORM pg_sleep(0.002); RETURN old; END $$
-                """,
-                """
-                CREATE TRIGGER slow BEFORE DELETE ON \(sandbox.schema).events
-                FOR EACH ROW EXECUTE FUNCTION \(sandbox.schema).slow()
-                """
-            )
+            try await sandbox.slowDown()
             let (_, outcome) = try await sandbox.during(
                 .producer,
-                ["cleanup", "Events", "--workers", "2", "--batch-rows", "100"],
+                ["cleanup", "Events", "--workers", "2", "--batch-rows", "10"],
                 environment: Self.environment
             ) { producer in
                 try await until("two workers are at work") {
@@ -50,8 +41,13 @@ import Testing
 
     @Test func `replaces a worker that was killed`() async throws {
         try await self.withCleanup { sandbox, producer in
-            let worker = try #require(try self.workers(sandbox, of: producer).first)
+            let workers = try self.workers(sandbox, of: producer)
+            let worker = try #require(workers.first)
             kill(pid_t(worker), SIGKILL)
+            try await until("there is another") {
+                try self.workers(sandbox, of: producer).contains { !workers.contains($0) }
+            }
+            try await sandbox.slow(by: 0)
         } then: { outcome in
             #expect(outcome.status == .exited(0), "\(outcome.errors)")
             #expect(outcome.errors.contains("a local worker ended by itself"), "\(outcome.errors)")
@@ -60,7 +56,7 @@ import Testing
 
     @Test func `stops its workers when it is told to stop, and says so`() async throws {
         try await self.withCleanup { _, producer in
-            producer.send(SIGTERM)
+            try await producer.stop()
         } then: { outcome in
             #expect(outcome.status == .exited(1), "\(outcome.errors)")
             #expect(outcome.complaints.count == 1, "\(outcome.errors)")

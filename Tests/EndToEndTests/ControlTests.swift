@@ -6,9 +6,14 @@ import Testing
     @Test func `pauses a run with two workers, and it goes on when resumed`() async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(20_000)
-            try await sandbox.slowDown()
+            try await sandbox.slowDown(by: 1)
             let before = try await sandbox.rows()
-            let run = try await sandbox.withWorkers(2) { _ in
+            // No batch that has begun comes back.
+            let patient: [String: String?] = [
+                "EBB_LEASES_DURATION": "300s", "EBB_BATCHES_STATEMENT_TIMEOUT": "100s",
+                "EBB_BATCHES_IDLE_TIMEOUT": "100s",
+            ]
+            let run = try await sandbox.withWorkers(2, environment: patient) { _ in
                 let (run, _, waited) = try await sandbox.duringRun(batchRows: 50) { run in
                     let pause = try await sandbox.producer("pause", run)
                     #expect(pause.status == .exited(0), "\(pause.errors)")
@@ -53,7 +58,7 @@ import Testing
     @Test func `cancels a run with two workers, and starts another`() async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(20_000)
-            try await sandbox.slowDown()
+            try await sandbox.slowDown(by: 1)
             let before = try await sandbox.rows()
             try await sandbox.withWorkers(2) { _ in
                 let (run, _, waited) = try await sandbox.duringRun(batchRows: 50) { run in
@@ -85,7 +90,7 @@ import Testing
     @Test func `cancels a paused run`() async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(20_000)
-            try await sandbox.slowDown()
+            try await sandbox.slowDown(by: 0.5)
             let before = try await sandbox.rows()
             try await sandbox.withWorkers { _ in
                 let run = try await sandbox.enqueue(batchRows: 50)

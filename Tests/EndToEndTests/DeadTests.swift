@@ -2,7 +2,7 @@ import Foundation
 import RedisClient
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `A row that cannot be deleted` {
+@Suite(.timeLimit(.minutes(15))) struct `A row that cannot be deleted` {
     @Test func `is the one dead letter of its run, and is deleted by a retry once it can be`() async throws {
         try await withSandbox(Items.target) { sandbox in
             try await sandbox.createItems(5_000, poison: [4_711])
@@ -104,7 +104,7 @@ import Testing
             let environment = Items.hasty.merging(["EBB_LOG_LEVEL": "error"]) { $1 }
             let run = try await sandbox.withWorkers(2, environment: environment) { _ in
                 let run = try await sandbox.enqueue("Items", batchRows: 10)
-                try await until("the run is over", within: .seconds(170)) {
+                try await until("the run is over", within: .seconds(600)) {
                     try await sandbox.state(of: run) == "failed"
                 }
                 return run

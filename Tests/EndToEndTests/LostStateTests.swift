@@ -7,6 +7,7 @@ import Testing
     func `is filled again by the next enqueue, and the count stays exact`() async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(100_000)
+            try await sandbox.slowDown()
             let before = try await sandbox.rows()
             let enqueue = ["enqueue", "Events", "--batch-rows", "120", "--json"]
             let document = try await sandbox.withWorkers(2) { _ in
@@ -17,6 +18,7 @@ import Testing
                 _ = try await sandbox.redis.send(RedisCommand(["DEL"] + keys))
                 #expect(try await sandbox.state(of: run) == nil)
                 #expect(try await sandbox.rows() > sandbox.number("SELECT count(*) FROM \(sandbox.schema).survivors"))
+                try await sandbox.slow(by: 0)
 
                 let outcome = try await sandbox.run(.producer, enqueue + ["--wait"])
                 #expect(outcome.status == .exited(0), "\(outcome.errors)")

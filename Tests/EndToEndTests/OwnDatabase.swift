@@ -44,7 +44,7 @@ func withOwnDatabase(
 extension Sandbox {
     /// Runs a statement that concerns a database, and again as long as that is in use: an autovacuum worker may be in any.
     fileprivate func administer(_ statement: String) async throws {
-        try await until(statement) {
+        try await until("\(statement)") {
             do {
                 try await self.execute(statement)
                 return true

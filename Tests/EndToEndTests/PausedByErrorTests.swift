@@ -3,7 +3,7 @@ import RedisClient
 import Testing
 
 /// What only an operator can mend: the run waits, and says why.
-@Suite(.timeLimit(.minutes(5))) struct `A run is paused by an error, and goes on when it is resumed, after` {
+@Suite(.timeLimit(.minutes(15))) struct `A run is paused by an error, and goes on when it is resumed, after` {
     @Test func `the right to delete was taken away and given back`() async throws {
         try await Self.expectPause(
             says: "permission denied for table events",
@@ -52,6 +52,7 @@ import Testing
             let before = try await PostgresTrouble.prepare(sandbox)
             let run = try await sandbox.withWorkers(2, environment: PostgresTrouble.environment) { _ in
                 let (run, _, waited) = try await sandbox.duringRun(batchRows: 50) { run in
+                    try await sandbox.slow(by: 1)
                     try await trouble(sandbox, server)
                     try await sandbox.untilState("paused", of: run)
                 }
@@ -122,6 +123,8 @@ import Testing
         _ sandbox: Sandbox,
         _ run: String
     ) async throws -> (after: Sandbox, rows: Int) {
+        // Most of the run is left, however long this takes.
+        try await sandbox.slow(by: 1)
         let copy = server.data + ".copy"
         try await server.copy(to: copy)
         let done = try await sandbox.field("done", of: run)

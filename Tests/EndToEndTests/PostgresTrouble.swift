@@ -6,9 +6,11 @@ import Testing
 enum PostgresTrouble {
     /// One attempt only: whatever costs one kills its batch, and the run would not finish.
     ///
-    /// A statement may take long, since a batch that takes longer is split, as on a busy machine.
+    /// Nobody is killed, so nothing has to lapse: on a busy machine a lease that does would cost the attempt, and a
+    /// limit that is met would split the batch.
     static let environment = Sandbox.shortLeases.merging([
-        "EBB_LEASES_DURATION": "5s", "EBB_BATCHES_STATEMENT_TIMEOUT": "3s",
+        "EBB_LEASES_DURATION": "120s", "EBB_BATCHES_STATEMENT_TIMEOUT": "30s", "EBB_BATCHES_LOCK_TIMEOUT": "30s",
+        "EBB_BATCHES_IDLE_TIMEOUT": "30s",
         "EBB_BATCHES_ATTEMPTS": "1", "EBB_OUTAGES_PAUSE": "50ms", "EBB_OUTAGES_MAX_PAUSE": "300ms",
         "EBB_LOG_LEVEL": "error",
     ]) { $1 }
@@ -16,13 +18,15 @@ enum PostgresTrouble {
     /// Runs a cleanup of some 660 batches beside two workers and a waiting producer, with `trouble` in its middle, and
     /// expects a perfect end.
     ///
+    /// - `pace`: how many seconds a batch takes meanwhile.
     /// - `trouble`: leaves the server in order.
     static func expectExactRun(
+        pace: Double = 1,
         sourceLocation: SourceLocation = #_sourceLocation,
         _ trouble: @escaping @Sendable (Sandbox, PostgresServer, _ run: String) async throws -> Void
     ) async throws {
         try await withPostgresSandbox { sandbox, server in
-            try await self.expectExactRun(sandbox, server, sourceLocation: sourceLocation, trouble)
+            try await self.expectExactRun(sandbox, server, pace: pace, sourceLocation: sourceLocation, trouble)
         }
     }
 
@@ -30,6 +34,7 @@ enum PostgresTrouble {
     static func expectExactRun(
         _ sandbox: Sandbox,
         _ server: PostgresServer,
+        pace: Double = 1,
         sourceLocation: SourceLocation = #_sourceLocation,
         _ trouble: @escaping @Sendable (Sandbox, PostgresServer, _ run: String) async throws -> Void
     ) async throws {
@@ -37,6 +42,8 @@ enum PostgresTrouble {
         let (run, after) = try await sandbox.withWorkers(2, environment: Self.environment) { workers in
             let (run, after, waited) = try await sandbox.duringRun(batchRows: 50, environment: Self.environment) {
                 run in
+                // Most of it is left, however long the trouble takes.
+                try await sandbox.slow(by: pace)
                 try await trouble(sandbox, server, run)
                 // The test's own session may be lost by now.
                 let after = try await server.sandbox(like: sandbox)

@@ -4,7 +4,7 @@ import Testing
 
 /// What happens to PostgreSQL in the middle of a run; the run goes on by itself, its count is exact, and no batch loses an
 /// attempt.
-@Suite(.timeLimit(.minutes(5))) struct `A run goes on, with an exact count, when PostgreSQL` {
+@Suite(.timeLimit(.minutes(15))) struct `A run goes on, with an exact count, when PostgreSQL` {
     @Test(arguments: PostgresServer.End.allCases)
     func `is restarted`(end: PostgresServer.End) async throws {
         try await PostgresTrouble.expectExactRun { sandbox, server, run in
@@ -20,7 +20,8 @@ import Testing
     }
 
     @Test func `ends the sessions of all workers again and again`() async throws {
-        try await PostgresTrouble.expectExactRun { sandbox, _, run in
+        // Each time a batch has to be done.
+        try await PostgresTrouble.expectExactRun(pace: 0.5) { sandbox, _, run in
             var ended = 0
             for _ in 1...10 {
                 let done = try await sandbox.field("done", of: run)
@@ -40,7 +41,8 @@ import Testing
     }
 
     @Test func `has hardly a session left for Ebb`() async throws {
-        try await PostgresTrouble.expectExactRun { sandbox, _, run in
+        // With one session, all batches together take two minutes even so.
+        try await PostgresTrouble.expectExactRun(pace: 0.2) { sandbox, _, run in
             try await sandbox.execute("ALTER ROLE plain CONNECTION LIMIT 1")
             try await sandbox.terminateSessions()
             let done = try await sandbox.field("done", of: run)

@@ -63,8 +63,13 @@ struct Running: Sendable {
 
     /// Asks it to stop, once it listens: before that the signal would just kill it.
     func stop() async throws {
-        try await until("the program listens to signals") { self.listens(to: SIGTERM) || !self.isAlive }
+        try await self.untilItListens()
         self.send(SIGTERM)
+    }
+
+    /// Waits until it listens to signals, or has ended; a worker has then made its checks, which have no patience.
+    func untilItListens() async throws {
+        try await until("the program listens to signals") { self.listens(to: SIGTERM) || !self.isAlive }
     }
 
     private func listens(to signal: Int32) -> Bool {
@@ -202,22 +207,37 @@ extension Sandbox {
         untilOutput isEnough: @Sendable (String) -> Bool,
         _ started: @Sendable () async throws -> Void = {}
     ) async throws -> Outcome {
+        try await self.run(program, arguments, environment: [:], onceOutput: isEnough, started) { try await $0.stop() }
+    }
+
+    /// Runs a program to its end.
+    ///
+    /// - `started`: called once it runs.
+    /// - `then`: called once it has printed enough.
+    func run(
+        _ program: Program,
+        _ arguments: [String],
+        environment: [String: String?],
+        onceOutput isEnough: @Sendable (String) -> Bool,
+        _ started: @Sendable () async throws -> Void = {},
+        then: @Sendable (Running) async throws -> Void
+    ) async throws -> Outcome {
         let result = try await Subprocess.run(
             .path(FilePath(try program.path())),
             arguments: Arguments(arguments),
-            environment: self.environment([:]),
+            environment: self.environment(environment),
             input: .none,
             output: .sequence,
             error: .string(limit: Self.outputLimit)
         ) { execution in
             try await started()
             var output = ""
-            var isStopped = false
+            var wasEnough = false
             for try await part in execution.standardOutput {
                 output += part.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
-                if !isStopped, isEnough(output) {
-                    try await Running(identifier: execution.processIdentifier).stop()
-                    isStopped = true
+                if !wasEnough, isEnough(output) {
+                    try await then(Running(identifier: execution.processIdentifier))
+                    wasEnough = true
                 }
             }
             return output
@@ -229,7 +249,7 @@ extension Sandbox {
         )
     }
 
-    /// Runs `body` beside workers, stops them, and expects that they end well.
+    /// Runs `body` beside workers, once all have started, stops them, and expects that they end well.
     func withWorkers<Value: Sendable>(
         _ count: Int = 1,
         _ arguments: [String] = [],
@@ -246,7 +266,11 @@ extension Sandbox {
         _ running: [Running],
         _ body: @escaping @Sendable ([Running]) async throws -> Value
     ) async throws -> Value {
-        guard count > 0 else { return try await body(running) }
+        guard count > 0 else {
+            // Whatever `body` does to the servers must not meet a worker that is still starting.
+            for worker in running { try await worker.untilItListens() }
+            return try await body(running)
+        }
         let (value, outcome) = try await self.during(.worker, arguments, environment: environment) { worker in
             let value = try await self.withWorkers(count - 1, arguments, environment, running + [worker], body)
             try await worker.stop()

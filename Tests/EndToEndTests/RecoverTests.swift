@@ -6,7 +6,7 @@ import Testing
     func `is recovered from the ledger and the table, and its count is exact`(state: String) async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(20_000)
-            try await sandbox.slowDown()
+            try await sandbox.slowDown(by: 1)
             let before = try await sandbox.rows()
             let run = try await sandbox.withWorkers(2) { workers in
                 let run = try await sandbox.enqueue(batchRows: 50)

@@ -11,7 +11,8 @@ enum RedisTrouble {
         "EBB_BATCHES_BACKOFF": "50ms",
     ]
 
-    /// Runs a cleanup of some 500 batches beside two workers, with `trouble` in its middle, and expects a perfect end.
+    /// Runs a cleanup of some 1 600 batches beside two workers, with `trouble` in its middle, and expects a perfect
+    /// end.
     static func expectExactRun(
         _ targets: String = Events.target(),
         sourceLocation: SourceLocation = #_sourceLocation,
@@ -22,13 +23,13 @@ enum RedisTrouble {
             try await sandbox.slowDown()
             let before = try await sandbox.rows()
             let run = try await sandbox.withWorkers(2, environment: Self.environment) { workers in
-                let enqueued = try await sandbox.producer("enqueue", "Events", "--batch-rows", "200", "--json")
-                let run = try #require(try enqueued.json([StatusDocument].self).first?.run, "\(enqueued.errors)")
-                try await until("some batches are done") { try await sandbox.field("done", of: run) >= 20 }
-                #expect(try await sandbox.state(of: run) != "finished", "the trouble comes too late")
+                let run = try await sandbox.enqueue(batchRows: 50)
+                try await sandbox.untilInTheMiddle(of: run, done: 20, sourceLocation: sourceLocation)
                 try await trouble(sandbox, server, run)
                 try await sandbox.slow(by: 0)
-                try await until("the run is over") { try await sandbox.state(of: run) == "finished" }
+                try await until("the run is over", within: .seconds(240), sourceLocation: sourceLocation) {
+                    try await sandbox.state(of: run) == "finished"
+                }
                 #expect(workers.filter { !$0.isAlive }.isEmpty)
                 return run
             }
@@ -47,11 +48,11 @@ enum RedisTrouble {
 }
 
 extension Sandbox {
-    /// Makes every batch so slow that the trouble comes in the middle of the run.
-    func slowDown() async throws {
+    /// Makes every batch so slow that what is to come in the middle of the run does.
+    func slowDown(by seconds: Double = 0.2) async throws {
         try await self.execute(
             "CREATE TABLE \(self.schema).pace (seconds real)",
-            "INSERT INTO \(self.schema).pace VALUES (0.2)",
+            "INSERT INTO \(self.schema).pace VALUES (\(seconds))",
             """
             CREATE FUNCTION \(self.schema).slow() RETURNS trigger LANGUAGE plpgsql
             AS $$ BEGIN PERFORM pg_sleep(seconds) FROM \(self.schema).pace; RETURN NULL; END $$
@@ -66,5 +67,21 @@ extension Sandbox {
     /// Changes how slow every batch is.
     func slow(by seconds: Double) async throws {
         try await self.execute("UPDATE \(self.schema).pace SET seconds = \(seconds)")
+    }
+
+    /// Waits until a slowed batch is in its transaction, and returns the number of rows before its end.
+    func rowsDuringBatch(sourceLocation: SourceLocation = #_sourceLocation) async throws -> Int {
+        let latest = """
+            SELECT pid || ' ' || xact_start FROM pg_stat_activity
+            WHERE wait_event = 'PgSleep' AND query LIKE '%\(self.namespace)%' ORDER BY xact_start DESC LIMIT 1
+            """
+        var rows = 0
+        try await until("a batch is in its transaction", sourceLocation: sourceLocation) {
+            let batch = try await self.value(latest)
+            rows = try await self.rows()
+            let same = try await self.value(latest)
+            return batch != nil && batch == same
+        }
+        return rows
     }
 }

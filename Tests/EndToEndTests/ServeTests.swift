@@ -67,13 +67,16 @@ struct ScheduleDocument: Decodable, Sendable {
                     try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n")
                         .count { $0.contains(fragment) }
                 }
-                try await until("it waits") { try lines("PostgreSQL is away") == 1 }
+                try await until("it waits") { try lines("PostgreSQL is away") > 0 }
                 try await server.start()
-                try await until("it has begun") { try lines("PostgreSQL is back") == 1 }
+                try await until("it has begun") { try lines("PostgreSQL is back") > 0 }
+                // On a busy machine, a look may fail for other reasons, too.
+                let away = try lines("PostgreSQL is away")
                 try await server.stop(.immediate)
-                try await until("it waits again") { try lines("PostgreSQL is away") == 2 }
+                try await until("it waits again") { try lines("PostgreSQL is away") > away }
+                let back = try lines("PostgreSQL is back")
                 try await server.start()
-                try await until("it goes on") { try lines("PostgreSQL is back") == 2 }
+                try await until("it goes on") { try lines("PostgreSQL is back") > back }
                 #expect(serve.isAlive)
                 try await serve.stop()
                 try await group.waitForAll()
@@ -104,7 +107,7 @@ struct ScheduleDocument: Decodable, Sendable {
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `Producer schedules` {
+@Suite(.timeLimit(.minutes(10))) struct `Producer schedules` {
     private static let configuration =
         Events.target(age: "${AGE}") + """
             presets: [distr]
@@ -155,22 +158,27 @@ struct ScheduleDocument: Decodable, Sendable {
                 let documents = try await sandbox.run(.producer, list).json([ScheduleDocument].self)
                 return documents.first { $0.schedule == "every" }
             }
-            try await sandbox.withWorkers(1) { _ in
-                _ = try await sandbox.during(.producer, ["serve"]) { serve in
-                    try await until("a slot has come, and its run is over", within: .seconds(90)) {
-                        try await read()?.run_state == "finished"
+            let document = try await sandbox.withWorkers(1) { _ in
+                try await sandbox.during(.producer, ["serve"]) { serve in
+                    var seen: ScheduleDocument?
+                    try await until("a slot has come, and its run is over", within: .seconds(240)) {
+                        seen = try await read()
+                        return seen?.run_state == "finished"
                     }
                     try await serve.stop()
-                }
+                    return try #require(seen)
+                }.value
             }
-            let document = try #require(try await read())
             #expect(document.outcome == "started")
             #expect(document.last_slot?.hasSuffix(":00Z") == true)
             #expect(document.seen_at != nil && document.settled_at != nil)
             let run = try #require(document.run)
             #expect(try await sandbox.status(of: run).state == "finished")
+            // Another slot may have come before it stopped.
+            let last = try #require(try await read())
             let text = try await sandbox.producer("schedules").output
-            #expect(text.contains("started \(run) (finished)"), "\(text)")
+            let words = "started \(last.run ?? "") (\(last.run_state ?? ""))"
+            #expect(text.contains(words), "\(text)")
             try await sandbox.expectSurvivors()
         }
     }

@@ -97,8 +97,8 @@ import Testing
 @Suite(.timeLimit(.minutes(5))) struct `A worker that is stopped in the middle of` {
     /// Leases so long that only the worker itself can have given back what it held.
     private static let patient: [String: String?] = [
-        "EBB_LEASES_DURATION": "300s", "EBB_BATCHES_STATEMENT_TIMEOUT": "100s", "EBB_BATCHES_LOCK_TIMEOUT": "90s",
-        "EBB_WORKER_GRACE": "200ms",
+        "EBB_LEASES_DURATION": "300s", "EBB_BATCHES_STATEMENT_TIMEOUT": "100s", "EBB_BATCHES_IDLE_TIMEOUT": "100s",
+        "EBB_BATCHES_LOCK_TIMEOUT": "90s", "EBB_WORKER_GRACE": "200ms",
     ]
 
     @Test func `several batches gives them all back`() async throws {

@@ -87,7 +87,7 @@ import Testing
     }
 
     private func failure(_ url: String) async throws -> PostgresError {
-        let configuration = try PostgresConfiguration(url: url, applicationName: "ebb-test")
+        let configuration = try TestServer.configuration(url)
         let error = try await postgresError { _ = try await PostgresConnection.connect(configuration) }
         #expect(error.code == .connectionFailed)
         #expect(!error.description.contains("hunter2"))

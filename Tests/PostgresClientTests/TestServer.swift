@@ -18,8 +18,13 @@ enum TestServer {
         return url + (url.contains("?") ? "&" : "?") + parameter
     }
 
+    /// Waits on a busy machine.
+    static func configuration(_ url: String) throws -> PostgresConfiguration {
+        try PostgresConfiguration(url: url, applicationName: "ebb-test", connectTimeout: .seconds(120))
+    }
+
     static func connect() async throws -> PostgresConnection {
-        try await .connect(PostgresConfiguration(url: self.url(), applicationName: "ebb-test"))
+        try await .connect(self.configuration(self.url()))
     }
 
     /// Returns once the session `pid` is inside `pg_sleep`, as another session sees it.

@@ -33,7 +33,7 @@ final class FakeServer: Sendable {
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let isListening = withUnsafeMutableBytes(of: &address) { bytes in
             bytes.withMemoryRebound(to: sockaddr.self) { buffer in
-                bind(listener, buffer.baseAddress, length) == 0 && listen(listener, 8) == 0
+                bind(listener, buffer.baseAddress, length) == 0 && listen(listener, 1_000) == 0
                     && getsockname(listener, buffer.baseAddress, &length) == 0
             }
         }
@@ -77,7 +77,7 @@ final class FakeServer: Sendable {
 
     /// A client of this server.
     func client(
-        commandTimeout: Duration = .seconds(10),
+        commandTimeout: Duration = TestRedis.patience,
         maxBackoff: Duration = .milliseconds(20),
         credentials: String = ""
     ) throws -> RedisClient {

@@ -16,14 +16,25 @@ enum TestRedis {
         return String(cString: value)
     }
 
-    static func configuration(commandTimeout: Duration = .seconds(10)) throws -> RedisConfiguration {
-        try RedisConfiguration(url: self.url(), commandTimeout: commandTimeout)
+    /// How long a busy machine may take, where a test is not about that.
+    static let patience = Duration.seconds(120)
+
+    /// - `url`: nil for the server's own.
+    static func configuration(
+        _ url: String? = nil,
+        commandTimeout: Duration = Self.patience
+    ) throws -> RedisConfiguration {
+        try RedisConfiguration(
+            url: url ?? self.url(),
+            connectTimeout: self.patience,
+            commandTimeout: commandTimeout
+        )
     }
 }
 
 /// Runs `body` with a client and a key prefix nobody else has, and deletes the keys under it afterwards.
 func withRedis<T>(
-    commandTimeout: Duration = .seconds(10),
+    commandTimeout: Duration = TestRedis.patience,
     _ body: (RedisClient, _ prefix: String) async throws -> T
 ) async throws -> T {
     let client = RedisClient(configuration: try TestRedis.configuration(commandTimeout: commandTimeout))
@@ -37,6 +48,20 @@ func withRedis<T>(
     await cleaner.close()
     await client.close()
     return try result.get()
+}
+
+/// Repeats a call of a client that has little patience, until the server is not too late for it.
+///
+/// - Returns: the reply, and how many calls it took.
+func patiently(_ call: () async throws -> RESPValue) async throws -> (reply: RESPValue, calls: Int) {
+    let deadline = ContinuousClock.now + TestRedis.patience
+    var calls = 0
+    while true {
+        calls += 1
+        do { return (try await call(), calls) } catch let error as RedisError
+            where [.timedOut, .connectionFailed].contains(error.code) && .now < deadline
+        {}
+    }
 }
 
 /// The error of `body`, which must be a `RedisError`.

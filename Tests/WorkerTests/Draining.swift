@@ -57,11 +57,15 @@ extension TestBed {
 
     /// Runs targets one after the other, from creation to the end.
     @discardableResult
-    func drain(_ targets: String..., batchRows: Int? = nil) async throws -> [RunOutcome] {
+    func drain(
+        _ targets: String...,
+        batchRows: Int? = nil,
+        within limit: Duration = .seconds(180)
+    ) async throws -> [RunOutcome] {
         var outcomes: [RunOutcome] = []
         for target in targets {
             let record = try await self.start(target, batchRows: batchRows)
-            try await self.work()
+            try await self.work(within: limit)
             outcomes.append(try await self.outcome(of: record.run))
         }
         return outcomes

@@ -3,7 +3,7 @@ import PostgresClient
 import Testing
 
 /// AYON's whole procedure as programs run it, against the oracles of all its targets, one after the other.
-@Suite(.serialized, .timeLimit(.minutes(10))) struct `AYON's procedure` {
+@Suite(.serialized, .timeLimit(.minutes(20))) struct `AYON's procedure` {
     /// Sessions of the test's own prefix, and the cloud that AYON calls.
     private static func variables(_ ayon: Sandbox) throws -> [String: String?] {
         let cloud = try Servers.hookURL()

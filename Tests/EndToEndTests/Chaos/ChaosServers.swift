@@ -92,6 +92,8 @@ struct ChaosServers: Sendable {
                 "EBB_NAMESPACE": "storm",
                 "EBB_CONFIG": folder + "/ebb.yaml",
                 "EBB_POLL_INTERVAL": "20ms",
+                // So that workers soon notice that the gate is open.
+                "EBB_OUTAGES_MAX_PAUSE": "1s",
             ].merging(Storm.shortLeases) { $1 }
         )
         try targets.replacing("SCHEMA", with: sandbox.schema)

@@ -5,7 +5,7 @@ import Testing
 @Suite struct `Workers that come and go` {
     private static let workers = 20
 
-    /// How long they do so: a minute in `make chaos`.
+    /// How long they do so at least: a minute in `make chaos`.
     private static let time: Duration =
         ProcessInfo.processInfo.environment["EBB_CHAOS_SEEDS"] == nil ? .seconds(8) : .seconds(60)
 
@@ -50,7 +50,7 @@ import Testing
         var kills = 0
         try await withThrowingTaskGroup { group in
             for number in 0..<Self.workers { group.addTask { try await fleet.keepWorker(number) } }
-            while ContinuousClock.now < end {
+            while ContinuousClock.now < end || kills < Self.workers {
                 for name in fleet.names.shuffled() {
                     guard let member = fleet.member(name), fleet.consumer(of: member) != nil else { continue }
                     if fleet.kill(name) { kills += 1 }
@@ -64,7 +64,6 @@ import Testing
             try await group.waitForAll()
         }
         #expect(fleet.complaints == [])
-        #expect(kills >= Self.workers)
         print("\(kills) workers came and went")
     }
 

@@ -8,7 +8,10 @@ struct FaultSchedule: Sendable {
 
     let entries: [Entry]
 
-    /// The last faults come well before the end, or the run would be over before them.
+    /// So many batches may be settled before the last fault is over: more than any fault waits for, fewer than there are.
+    let gate: Int
+
+    /// The last faults come well before the end, so that something is left for the gate to hold.
     private static let span = 0.01...0.85
 
     /// - `batches`: how many the run is expected to have.
@@ -18,6 +21,7 @@ struct FaultSchedule: Sendable {
         faults.shuffle(using: &random)
         let moments = faults.map { _ in Int(Double(batches) * Double.random(in: Self.span, using: &random)) }.sorted()
         self.entries = zip(moments, faults).map { Entry(settled: $0, fault: $1) }
+        self.gate = ((moments.last ?? 0) + batches) / 2
     }
 }
 

@@ -65,6 +65,7 @@ struct Storm: Sendable {
                 workers: Self.workers,
                 mix: self.mix
             )
+            try await self.closeGate(sandbox, after: schedule.gate)
             let site = StormSite(
                 servers: servers,
                 sandbox: sandbox,
@@ -99,6 +100,7 @@ struct Storm: Sendable {
             do {
                 try await site.waitForRun()
                 try await site.inflict(schedule)
+                try await site.openGate()
                 try await site.killVerifiers(Self.verifierKills)
                 let invariants = Invariants(site: site, storm: self)
                 report.violations += try await invariants.violationsAtRest()
@@ -131,6 +133,30 @@ struct Storm: Sendable {
             // The oracle: what nobody can delete survives.
             """
             INSERT INTO \(sandbox.schema).survivors SELECT id FROM \(sandbox.schema).events WHERE body IN (\(bodies))
+            """
+        )
+    }
+
+    /// Lets so many batches pass and then no more, until the gate opens: on a busy machine the run would be over before the
+    /// last fault.
+    ///
+    /// To a worker it looks like a server that is away, so that it costs no batch an attempt.
+    private func closeGate(_ sandbox: Sandbox, after batches: Int) async throws {
+        let schema = sandbox.schema
+        try await sandbox.execute(
+            "CREATE TABLE \(schema).gate (batches integer)",
+            "INSERT INTO \(schema).gate VALUES (\(batches))",
+            """
+            CREATE FUNCTION \(schema).hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+              IF (SELECT count(*) FROM \(sandbox.namespace).batch WHERE outcome <> 'split')
+                > (SELECT batches FROM \(schema).gate)
+              THEN RAISE 'the storm is not over' USING ERRCODE = 'operator_intervention'; END IF;
+              RETURN NULL;
+            END $$
+            """,
+            """
+            CREATE TRIGGER gate BEFORE DELETE ON \(schema).events
+            FOR EACH STATEMENT EXECUTE FUNCTION \(schema).hold()
             """
         )
     }

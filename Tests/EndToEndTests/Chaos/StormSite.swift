@@ -104,6 +104,13 @@ final class StormSite: Sendable {
         self.servers.postgresProxy.heal()
         self.servers.redisProxy.heal()
     }
+
+    /// Lets the run come to its end.
+    func openGate() async throws {
+        let postgres = try await self.servers.connectPostgres()
+        _ = try await postgres.query("DELETE FROM \(self.sandbox.schema).gate")
+        await postgres.close()
+    }
 }
 
 extension Fault {

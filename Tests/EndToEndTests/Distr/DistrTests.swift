@@ -3,7 +3,7 @@ import Testing
 /// Each shipped target of Distr's database on Distr's own tables, against an oracle in plain SQL.
 ///
 /// Serialized: a million rows at a time are enough for the machine.
-@Suite(.serialized, .timeLimit(.minutes(5))) struct `Distr's targets` {
+@Suite(.serialized, .timeLimit(.minutes(15))) struct `Distr's targets` {
     struct Case: Sendable, CustomTestStringConvertible {
         var target: String
         var table: String

@@ -8,7 +8,7 @@ import Testing
         try await Projects.withProjects { sandbox in
             let (first, outcome) = try await Projects.maintenance(sandbox)
             #expect(outcome.status == .exited(0), "\(outcome.errors) \(outcome.output)")
-            // Other tests' snapshots may keep the vacuum from its work.
+            // Another session's snapshot may keep the vacuum from its work.
             #expect(
                 first.states.dropLast() == [
                     "Note: finished", "Logs: finished", "Files: finished", "Off: off", "Missing: finished",
@@ -109,9 +109,9 @@ import Testing
 
     @Test func `a second one says that the first is under way, and refuses other stages`() async throws {
         try await Projects.withProjects { sandbox in
-            try await Projects.slowDown(sandbox)
-            let (_, outcome) = try await sandbox.during(.producer, ["maintenance"], environment: Projects.environment) {
-                _ in
+            try await Projects.slowDown(sandbox, by: 1)
+            let environment = Projects.patient(lease: "30s")
+            let (_, outcome) = try await sandbox.during(.producer, ["maintenance"], environment: environment) { _ in
                 try await until("a run is at work") { try await sandbox.runs().count == 1 }
                 let second = try await sandbox.producer("maintenance")
                 #expect(second.status == .exited(0), "\(second.errors)")
@@ -205,8 +205,8 @@ import Testing
     @Test func `says in the ledger that it was told to stop`() async throws {
         try await Projects.withProjects { sandbox in
             try await Projects.slowDown(sandbox)
-            let (_, outcome) = try await sandbox.during(.producer, ["maintenance"], environment: Projects.environment) {
-                first in
+            let environment = Projects.patient(lease: "60s")
+            let (_, outcome) = try await sandbox.during(.producer, ["maintenance"], environment: environment) { first in
                 try await until("some rows are gone") {
                     try await sandbox.number("SELECT count(*) FROM \(sandbox.schema).logs") < 1_000
                 }

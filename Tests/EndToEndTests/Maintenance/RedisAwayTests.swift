@@ -6,7 +6,7 @@ import Testing
         let procedure = "procedure: {stages: [{target: Events, timeout: 10m}, {vacuum: touched}]}\n"
         let environment = Projects.environment
         try await withRedisSandbox(Events.target() + procedure) { sandbox, server in
-            try await sandbox.createEvents(20_000)
+            try await sandbox.createEvents(2_000)
             try await sandbox.slowDown()
             let before = try await sandbox.rows()
             let (_, outcome) = try await sandbox.during(

@@ -17,13 +17,15 @@ import Testing
     private static let index = "{name: things_at, table: things, definition: \"(at)\"}"
 
     /// A schema whose name has a character that `LIKE` takes for any.
+    ///
+    /// In a database of its own, where no creation waits for the transactions of other tests.
     private func withThings(
         _ indexes: String = Self.index,
         _ body: (TestBed, String, String) async throws -> Void
     ) async throws {
         try await SchemaSet.with { set in
             let (schema, other) = (set.name("a_b"), set.name("axb"))
-            try await withTestBed(settings: Self.settings(schema, indexes)) { bed in
+            try await withTestBed(settings: Self.settings(schema, indexes), ownDatabase: true) { bed in
                 for name in [schema, other] {
                     try await bed.run(
                         "CREATE SCHEMA \(name)",

@@ -149,6 +149,7 @@ import Testing
         async throws
     {
         try await self.withProcedure("{hook: Good}") { bed in
+            let bed = try bed.withLongLeases()
             let (first, record) = try await self.begun(bed)
             try await bed.run("ALTER TABLE told RENAME TO away")
             #expect(try await first.execute(record, isNew: true).state == .finished)
@@ -166,7 +167,7 @@ import Testing
             for _ in 0..<2 {
                 let next = try await bed.ledger.takeOverProcedure(
                     owner: first.owner,
-                    lease: first.lease * 40,
+                    lease: first.lease,
                     bed.connection
                 )
                 taken.append(try #require(next).record.id)
@@ -182,6 +183,7 @@ import Testing
 
     @Test func `an end that is being told is left to its owner, and keeps nothing from beginning`() async throws {
         try await self.withProcedure("{hook: Good}") { bed in
+            let bed = try bed.withLongLeases()
             let (first, record) = try await self.begun(bed)
             let isOver = try await bed.ledger.finishProcedure(
                 record.id,

@@ -98,7 +98,7 @@ import Testing
     @Test func `a window that closes ends its stage`() async throws {
         let stages = "    - {hook: Slow, window: \"22:00-06:00\"}\n    - {hook: Good}\n"
         try await self.withProcedure(stages, ownClock: true) { bed in
-            try await bed.setClock("2031-05-21 05:59:59Z")
+            try await bed.setClock("2031-05-21 05:59:59Z", isStill: true)
             let record = try await bed.procedure()
             #expect(record.states == ["Slow: failed", "Good: finished"])
             #expect(try record.stage("Slow").reason == "its window 22:00-06:00 closed")
@@ -115,6 +115,7 @@ import Testing
 
     @Test func `two at once are impossible`() async throws {
         try await self.withProcedure("    - {hook: Good}\n") { bed in
+            let bed = try bed.withLongLeases()
             let first = try bed.executor()
             guard case .owned(let record, true) = try await bed.begin(first) else {
                 throw UnexpectedState("the first did not begin")
@@ -133,6 +134,7 @@ import Testing
 
     @Test func `of many that race to begin, one does`() async throws {
         try await self.withProcedure("    - {hook: Good}\n") { bed in
+            let bed = try bed.withLongLeases()
             try await bed.ledger.setup(bed.connection)
             let owned = try await withThrowingTaskGroup(of: Bool.self) { group in
                 for _ in 0..<8 {

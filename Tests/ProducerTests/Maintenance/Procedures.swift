@@ -7,6 +7,9 @@ import Testing
 @testable import Producer
 
 extension TestBed {
+    /// The same bed with leases that do not lapse by themselves, however busy the machine is.
+    func withLongLeases() throws -> TestBed { try self.with(["EBB_LEASES_DURATION": "10m"]) }
+
     /// Something that executes the procedure as a process of its own would.
     func executor(_ observers: [any ProcedureObserver] = []) throws -> ProcedureExecutor {
         ProcedureExecutor(

@@ -25,17 +25,18 @@ import Testing
 
             """
         try await withTestBed(targets: Self.targets, settings: settings, ownDatabase: true) { bed in
+            // What autovacuum has locked, the stage leaves alone.
             try await bed.run(
-                "CREATE TABLE parents (id integer PRIMARY KEY, at timestamptz)",
+                "CREATE TABLE parents (id integer PRIMARY KEY, at timestamptz) WITH (autovacuum_enabled = off)",
                 """
                 CREATE TABLE children (id integer PRIMARY KEY,
-                  parent integer REFERENCES parents ON DELETE CASCADE)
+                  parent integer REFERENCES parents ON DELETE CASCADE) WITH (autovacuum_enabled = off)
                 """,
                 """
                 CREATE TABLE notes (id integer PRIMARY KEY,
-                  parent integer REFERENCES parents ON DELETE SET NULL)
+                  parent integer REFERENCES parents ON DELETE SET NULL) WITH (autovacuum_enabled = off)
                 """,
-                "CREATE TABLE others (id integer PRIMARY KEY, at timestamptz)",
+                "CREATE TABLE others (id integer PRIMARY KEY, at timestamptz) WITH (autovacuum_enabled = off)",
                 "INSERT INTO parents SELECT n, now() - interval '2 days' FROM generate_series(1, 50) AS n",
                 "INSERT INTO children SELECT n, n FROM generate_series(1, 50) AS n",
                 "INSERT INTO notes SELECT n, n FROM generate_series(1, 50) AS n",
@@ -117,13 +118,17 @@ import Testing
         try await self.withTables("{target: Parts}, {vacuum: touched}") { bed in
             try await bed.run(
                 "CREATE TABLE parts (id integer PRIMARY KEY, at timestamptz) PARTITION BY RANGE (id)",
-                "CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (30)",
-                "CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (30) TO (100)",
+                """
+                CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (30) WITH (autovacuum_enabled = off)
+                """,
+                """
+                CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (30) TO (100) WITH (autovacuum_enabled = off)
+                """,
                 """
                 CREATE TABLE pieces (id integer PRIMARY KEY, part integer REFERENCES parts ON DELETE CASCADE)
                 PARTITION BY RANGE (id)
                 """,
-                "CREATE TABLE pieces_1 PARTITION OF pieces DEFAULT",
+                "CREATE TABLE pieces_1 PARTITION OF pieces DEFAULT WITH (autovacuum_enabled = off)",
                 "INSERT INTO parts SELECT n, now() - interval '2 days' FROM generate_series(1, 50) AS n",
                 "INSERT INTO pieces SELECT n, n FROM generate_series(1, 50) AS n"
             )

@@ -22,6 +22,7 @@ import Testing
     /// A schedule that a replica has looked at, shortly before its slot.
     private func withReplica(_ body: (TestBed, inout Replica) async throws -> Void) async throws {
         try await withTestBed(settings: Self.settings, ownClock: true) { bed in
+            let bed = try bed.withLongLeases()
             try await bed.ledger.setup(bed.connection)
             try await bed.setClock("2031-05-21 02:59:00Z")
             var replica = try bed.replica()

@@ -12,10 +12,17 @@ struct Replica {
     private(set) var scheduler: Scheduler
     let log: MessageLog
 
-    mutating func look() async throws { _ = try await self.scheduler.look() }
+    mutating func look() async throws { _ = try await self.pause() }
 
-    /// Looks, and returns how long nothing is due then.
-    mutating func pause() async throws -> Duration { try await self.scheduler.look() }
+    /// Looks, again and again while the ledger does not answer, as `serve` does; returns how long nothing is due then.
+    mutating func pause() async throws -> Duration {
+        let deadline = ContinuousClock.now + .seconds(120)
+        while true {
+            do { return try await self.scheduler.look() } catch  where Fault(error) == .serverAway && .now < deadline {
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
+    }
 }
 
 extension [Replica] {

@@ -26,7 +26,7 @@ extension TestBed {
 
     /// A run with one leased batch of 300 expired rows, 100 of which have two children each.
     private func withBatch(_ body: (TestBed, BatchExecutor, Lease, RunContext) async throws -> Void) async throws {
-        try await withTestBed(targets: Self.target, settings: "batches: {lock_timeout: 50ms}") { bed in
+        try await withTestBed(targets: Self.target, settings: Unhurried.settings("lock_timeout: 50ms")) { bed in
             try await bed.run(
                 "CREATE TABLE events (id bigint PRIMARY KEY, created_at timestamp)",
                 "INSERT INTO events SELECT n, now() - interval '2 days' FROM generate_series(1, 300) AS n",

@@ -20,7 +20,7 @@ import Testing
     private func withBatch(
         _ body: (TestBed, BatchExecutor, Lease, RunContext) async throws -> Void
     ) async throws {
-        try await withTestBed(targets: Self.target(), settings: "batches: {lock_timeout: 1h}") { bed in
+        try await withTestBed(targets: Self.target(), settings: Unhurried.settings("lock_timeout: 1h")) { bed in
             for statement in Self.table { try await bed.run(statement) }
             try await bed.run(
                 "INSERT INTO events SELECT n, now() - interval '2 days', CASE WHEN n NOT IN (1, 6) THEN n - 1 END FROM generate_series(1, 10) AS n"

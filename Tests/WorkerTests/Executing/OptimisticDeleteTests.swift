@@ -15,7 +15,7 @@ import Testing
         let target =
             "  Target: {table: events, key: id, max_age: {column: created_at, age: 1d}, strategy: block, "
             + "order: leaf_first(parent), where: \"\(condition)\"}"
-        try await withTestBed(targets: target, settings: "batches: {lock_timeout: 1h}") { bed in
+        try await withTestBed(targets: target, settings: Unhurried.settings("lock_timeout: 1h")) { bed in
             try await bed.run(
                 "CREATE TABLE events (id bigint PRIMARY KEY, created_at timestamp, kind text, parent bigint REFERENCES events)",
                 "CREATE INDEX ON events (parent)",

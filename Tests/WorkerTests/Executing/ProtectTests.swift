@@ -12,7 +12,7 @@ import Testing
     }
 
     /// So patient that nobody gives way before the other session is done.
-    private static let patient = "batches: {lock_timeout: 1h}"
+    private static let patient = Unhurried.settings("lock_timeout: 1h")
 
     /// A run with one leased batch of ten expired rows, and a table of notes about them.
     private func withBatch(

@@ -49,12 +49,13 @@ import Testing
     @Test(arguments: Strategy.choices)
     func `a batch that takes too long is split until its parts do not`(_ strategy: Strategy) async throws {
         // An attempt would show as a dead letter: there is only one.
-        let settings = Poison.settings("attempts: 1, statement_timeout: 150ms")
+        let settings = Poison.settings("attempts: 1, statement_timeout: 1500ms") + "\n" + Unhurried.leases
         try await withTestBed(targets: Poison.target(strategy), settings: settings) { bed in
-            try await bed.createEvents(200)
-            try await bed.onDelete("PERFORM pg_sleep(0.005)")
+            // A single row takes a fifteenth of the time.
+            try await bed.createEvents(60)
+            try await bed.onDelete("PERFORM pg_sleep(0.1)")
             let outcome = try #require(try await bed.drain("Target", batchRows: 200).first)
-            expectFinished(outcome, rows: 190)
+            expectFinished(outcome, rows: 50)
             #expect(outcome.count("split") > 0)
             #expect(outcome.count("total") == outcome.count("done"))
         }

@@ -1,3 +1,4 @@
+import RedisClient
 import Shared
 import TestSupport
 import Testing
@@ -6,9 +7,7 @@ import Testing
 @Suite(.timeLimit(.minutes(5))) struct SuspectTests {
     /// A run whose first batch was started so many times by workers that vanished, beside others that were never touched.
     private func withVanished(_ starts: Int, _ body: (TestBed, RunRecord, Lease) async throws -> Void) async throws {
-        // A lease so short that what nobody keeps alive is free at once.
-        let batches = Poison.backoffs + ", statement_timeout: 900ms, idle_timeout: 500ms"
-        let settings = Poison.settings(batches) + "\nleases: {duration: 1500ms}"
+        let settings = Unhurried.settings(Poison.backoffs) + "\nvacuum: off"
         try await withTestBed(targets: Poison.target(.block), settings: settings) { bed in
             try await bed.createEvents(4_000)
             let record = try await bed.start(batchRows: 100)
@@ -25,6 +24,18 @@ import Testing
                 lease = try #require(try await poll("vanished\(start)", true))
                 #expect(try await bed.queue.start(lease, consumer: "vanished\(start)") == start)
             }
+            // As if the last of them had been silent for a day; JUSTID makes it no further delivery.
+            _ = try await bed.queue.redis.send(
+                "XCLAIM",
+                lease.stream,
+                "workers",
+                "vanished\(starts - 1)",
+                "0",
+                lease.entry,
+                "IDLE",
+                "86400000",
+                "JUSTID"
+            )
             try await body(bed, record, lease)
         }
     }

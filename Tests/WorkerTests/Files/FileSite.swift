@@ -51,13 +51,13 @@ struct FileSite: Sendable {
                   unlink: \(unlink)
             """
         let stores = bucket?.settings() ?? "stores: {files: {folder: \(root)}}"
+        let batches = Unhurried.settings("attempts: \(retries), backoff: 5ms, max_backoff: 20ms")
         let result: Swift.Result<Result, any Error>
         do {
             result = .success(
                 try await withTestBed(
                     targets: target,
-                    settings: stores
-                        + "\nbatches: {attempts: \(retries), backoff: 5ms, max_backoff: 20ms}\nvacuum: off\n",
+                    settings: "\(stores)\n\(batches)\nvacuum: off\n",
                     variables: TestBucket.variables
                 ) { bed in
                     try await bed.run(

@@ -223,11 +223,7 @@ import Testing
             _ = try await earlier.query(list.sql, list.parameters)
             let limits = TransactionSettings.TimeLimits(lock: .seconds(60), statement: .seconds(60), idle: .seconds(60))
             async let ended = ledger.end(record.run, batch, as: .split, limits: limits, site.bed.connection)
-            try await eventually("the split waits for the commit") {
-                try await earlier.query(
-                    "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
-                ).rows.first?.bool(0) == true
-            }
+            try await eventually("the split waits for the commit") { try await earlier.isWaitedFor() }
             _ = try await earlier.query("COMMIT")
             await earlier.close()
             #expect(try await ended == nil)

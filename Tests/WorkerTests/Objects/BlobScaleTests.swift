@@ -11,12 +11,20 @@ import Testing
 @Suite struct BlobScaleTests {
     private static let count = ProcessInfo.processInfo.environment["EBB_OBJECTS"].flatMap { Int($0) } ?? 10_000
 
+    /// Batches that wait as long as references change.
+    private static let patient = Unhurried.settings("backoff: 5ms, max_backoff: 20ms, lock_timeout: 1h")
+
+    /// Lets no batch begin until the transaction is over.
+    private func holdBatches(_ bed: TestBed) async throws {
+        try await bed.run("BEGIN", "LOCK TABLE \(bed.ledger.table("batch")) IN SHARE MODE")
+    }
+
     /// Half of the objects are referenced, and some are young.
     ///
     /// While the run goes on, references come and go, always of
     /// objects whose batch has not begun: what was changed before a batch begins has to count for it.
     @Test func `references change while the run goes on`() async throws {
-        try await BlobSite.with { site in
+        try await BlobSite.with(batches: Self.patient) { site in
             let count = Self.count
             let keys = (0..<count).map(BlobSite.key)
             for start in stride(from: 0, to: count, by: 10_000) {
@@ -33,25 +41,24 @@ import Testing
             let digits = try #require(record.prefixDigits)
             #expect(digits == (count > 80_000 ? 2 : 1))
             let batches = 1 << (4 * digits)
-            let working = Task { try await site.bed.work(slots: 2, within: .seconds(600)) }
+            try await site.bed.step(record.run)
+            try await self.holdBatches(site.bed)
             let isOver = Mutex(false)
-            let watching = Task {
-                try await working.value
-                isOver.withLock { $0 = true }
+            let working = Task {
+                defer { isOver.withLock { $0 = true } }
+                try await site.bed.work(slots: 2, within: .seconds(600))
             }
+            try await eventually("a batch is about to begin") { try await site.bed.connection.isWaitedFor() }
             let byPrefix = Dictionary(grouping: keys) { Int($0.dropFirst(7).prefix(digits), radix: 16) ?? 0 }
             var changes = 0
-            while !isOver.withLock({ $0 }) {
-                // Batches begin in their order; the ledger says how far they are.
+            while true {
+                // Batches begin in their order; the ledger says how far they are, and there they stay for now.
                 let begun = try await site.bed.int(
                     "SELECT count(*) FROM \(site.bed.ledger.table("batch")) WHERE run = $1",
                     [record.run]
                 )
                 let ahead = begun + 6
-                guard ahead < batches, let own = byPrefix[Int.random(in: ahead..<batches)] else {
-                    try await Task.sleep(for: .milliseconds(20))
-                    continue
-                }
+                let own = ahead < batches ? byPrefix[Int.random(in: ahead..<batches)] ?? [] : []
                 for key in own.shuffled().prefix(10) {
                     if referenced.remove(key) != nil {
                         try await site.forget([key])
@@ -61,8 +68,12 @@ import Testing
                     }
                     changes += 1
                 }
+                try await site.bed.run("COMMIT")
+                if isOver.withLock({ $0 }) { break }
+                if own.isEmpty { try await Task.sleep(for: .milliseconds(20)) }
+                try await self.holdBatches(site.bed)
             }
-            try await watching.value
+            try await working.value
             let took = started.duration(to: .now)
             let outcome = try await site.bed.outcome(of: record.run)
             let expected = referenced.union(young)

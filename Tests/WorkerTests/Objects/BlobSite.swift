@@ -13,8 +13,8 @@ struct BlobSite: Sendable {
         quarantine: String? = nil,
         prefix: String = "",
         in bucket: TestBucket? = nil,
-        timeout: String = "30s",
         settings: String = "",
+        batches: String = "batches: {backoff: 5ms, max_backoff: 20ms}",
         keys: String = "[0-9a-f]{64}",
         _ body: (BlobSite) async throws -> Result
     ) async throws -> Result {
@@ -34,8 +34,7 @@ struct BlobSite: Sendable {
             """
         return try await withTestBed(
             targets: targets,
-            settings: bucket.settings(prefix: prefix, timeout: timeout)
-                + "\nbatches: {backoff: 5ms, max_backoff: 20ms}\n" + settings,
+            settings: [bucket.settings(prefix: prefix), batches, settings].joined(separator: "\n"),
             variables: TestBucket.variables
         ) { bed in
             try await bed.run(

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Values that more rows share than a batch should have.
-@Suite(.timeLimit(.minutes(5))) struct TieTests {
+@Suite(.timeLimit(.minutes(15))) struct TieTests {
     private static func target(_ strategy: Strategy) -> String {
         """
           Target: {table: events, key: id, max_age: {column: created_at, age: 1d}, \
@@ -24,7 +24,7 @@ import Testing
                 "CREATE INDEX ON events (created_at)",
                 "ANALYZE events"
             )
-            let outcome = try await bed.drain("Target", batchRows: 20_000)[0]
+            let outcome = try await bed.drain("Target", batchRows: 20_000, within: .seconds(600))[0]
             expectFinished(outcome, rows: 1_000_000)
             #expect(outcome.largestBatch <= 80_000)
             #expect(try await bed.int("SELECT count(*) FROM events") == 10_000)
