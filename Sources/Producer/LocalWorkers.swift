@@ -1,6 +1,7 @@
 import ArgumentParser
 import FoundationEssentials
 import Glibc
+import Logging
 import Shared
 import Subprocess
 import SystemPackage
@@ -26,14 +27,14 @@ struct LocalWorkers: Sendable {
         return try await withThrowingTaskGroup(of: Value?.self) { group in
             for _ in 0..<(self.count ?? 0) {
                 group.addTask {
-                    try await Self.work(path)
+                    try await self.work(path)
                     return nil
                 }
             }
             if self.count == nil {
                 group.addTask {
                     try await self.waitUntilNoWorkerIsAlive()
-                    try await Self.work(path)
+                    try await self.work(path)
                     return nil
                 }
             }
@@ -78,26 +79,29 @@ struct LocalWorkers: Sendable {
     }
 
     /// Runs one worker until this task is cancelled, replacing one that ends by itself.
-    private static func work(_ path: String) async throws {
+    private func work(_ path: String) async throws {
         for _ in 0...Self.replacements {
             let status = try await self.workOnce(path)
             if Task.isCancelled { return }
-            complain("a local worker ended by itself (\(status)); run worker to see why")
+            complain("a local worker ended by itself (\(status))")
             try await Task.sleep(for: .seconds(1))
         }
         throw ExitCode.runFailed
     }
 
-    private static func workOnce(_ path: String) async throws -> TerminationStatus {
+    /// What the worker warns of is for whoever reads the command's errors; its news only if they have asked for them.
+    private func workOnce(_ path: String) async throws -> TerminationStatus {
+        let level = self.session.services.logger.logLevel
         var options = PlatformOptions()
         options.teardownSequence = [.gracefulShutDown(allowedDurationToNextStep: Self.grace)]
         return try await Subprocess.run(
             .path(FilePath(path)),
             arguments: ["--concurrency", "1", "--end-with-parent", "\(getpid())"],
+            environment: .inherit.updating(["EBB_LOG_LEVEL": level.rawValue]),
             platformOptions: options,
             input: .none,
             output: .discarded,
-            error: .discarded
+            error: .currentStandardError
         ).terminationStatus
     }
 

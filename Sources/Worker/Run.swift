@@ -31,7 +31,7 @@ struct Run: AsyncParsableCommand {
         try await reportingErrors {
             let services = try Services(environment: .process(), label: "ebb.worker")
             let queue = try services.queue()
-            try await Self.check(services, queue)
+            try await self.check(services, queue)
             let worker = WorkerService(
                 services: services,
                 queue: queue,
@@ -64,12 +64,14 @@ struct Run: AsyncParsableCommand {
     }
 
     /// Both servers must answer at the start, since a wrong URL shows there; outages later are ridden out.
-    private static func check(_ services: Services, _ queue: Queue) async throws {
+    private func check(_ services: Services, _ queue: Queue) async throws {
         let connection = try await services.connectPostgres(as: "ebb worker")
         try await services.ledger.checkServer(connection)
         _ = try await services.ledger.upgrade(connection)
         await connection.close()
-        for warning in try await queue.checkServer() {
+        let warnings = try await queue.checkServer()
+        // The command that it belongs to has told them.
+        for warning in warnings where self.endWithParent == nil {
             services.logger.log(.warning, "Redis is not as it should be", [.error: "\(warning)"])
         }
         // Last, since it writes.

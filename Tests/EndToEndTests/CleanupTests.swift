@@ -14,6 +14,7 @@ import Testing
 
     /// Runs a cleanup of slow batches, with two workers; `body` begins when both are at work.
     private func withCleanup(
+        environment: [String: String?] = Self.environment,
         _ body: @escaping @Sendable (Sandbox, Running) async throws -> Void,
         then check: @Sendable (Outcome) throws -> Void
     ) async throws {
@@ -23,7 +24,7 @@ import Testing
             let (_, outcome) = try await sandbox.during(
                 .producer,
                 ["cleanup", "Events", "--workers", "2", "--batch-rows", "10"],
-                environment: Self.environment
+                environment: environment
             ) { producer in
                 try await until("two workers are at work") {
                     guard let run = try await sandbox.runs().first else { return false }
@@ -55,7 +56,8 @@ import Testing
     }
 
     @Test func `stops its workers when it is told to stop, and says so`() async throws {
-        try await self.withCleanup { _, producer in
+        // With leases that no busy machine lets lapse, of which a worker would warn.
+        try await self.withCleanup(environment: [:]) { _, producer in
             try await producer.stop()
         } then: { outcome in
             #expect(outcome.status == .exited(1), "\(outcome.errors)")

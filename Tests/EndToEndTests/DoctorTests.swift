@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(5))) struct `The doctor` {
@@ -146,6 +147,56 @@ import Testing
             let (third, fine) = try await self.findings(sandbox, strict)
             #expect(third == 0)
             self.expect("ok", "foreign_keys", "all 1 keys", in: fine)
+        }
+    }
+
+    @Test func `tells keys without an index before a target is switched on`() async throws {
+        try await withSandbox(Events.target(age: "${AGE}")) { sandbox in
+            try await sandbox.createEvents(1_000)
+            try await sandbox.execute(
+                "CREATE TABLE \(sandbox.schema).notes (event uuid REFERENCES \(sandbox.schema).events)",
+                "INSERT INTO \(sandbox.schema).notes SELECT NULL FROM generate_series(1, 20000)",
+                "ANALYZE \(sandbox.schema).notes"
+            )
+            // Nothing runs that could be refused.
+            let strict = ["EBB_FOREIGN_KEYS_MOST": "100ms"]
+            let statement = "CREATE INDEX CONCURRENTLY ON \"\(sandbox.schema)\".\"notes\" (\"event\");"
+            let (code, warnings) = try await self.findings(sandbox, strict)
+            #expect(code == 0)
+            self.expect("ok", "target", "it is off: AGE is not set", in: warnings)
+            self.expect("warning", "foreign_keys", "notes_event_fkey", fix: statement, in: warnings)
+
+            try await sandbox.execute("CREATE INDEX ON \(sandbox.schema).notes (event)")
+            let (_, fine) = try await self.findings(sandbox, strict)
+            #expect(!fine.contains { $0.target == "Events" && $0.check == "foreign_keys" }, "\(fine)")
+        }
+    }
+
+    @Test func `warns of a registry to which nothing was pushed yet, and no more`() async throws {
+        let bucket = try await TestBucket.create()
+        try await withSandbox("presets: [distr]\n") { sandbox in
+            let schema = sandbox.schema
+            try await sandbox.execute(
+                "CREATE TABLE \(schema).artifactversion (manifest_blob_digest text NOT NULL)",
+                "CREATE TABLE \(schema).artifactversionpart (artifact_blob_digest text NOT NULL)"
+            )
+            let environment: [String: String?] = [
+                "DATABASE_URL": try Servers.databaseURL(adding: "options=-csearch_path%3D\(schema)"),
+                "REGISTRY_ENABLED": "true", "REGISTRY_S3_ENDPOINT": bucket.url, "REGISTRY_S3_BUCKET": bucket.name,
+                "REGISTRY_S3_USE_PATH_STYLE": "true", "REGISTRY_S3_ACCESS_KEY_ID": "id",
+                "REGISTRY_S3_SECRET_ACCESS_KEY": "secret",
+            ]
+            let (code, fresh) = try await self.findings(sandbox, environment)
+            #expect(code == 0, "\(fresh)")
+            self.expect("warning", "references", "nothing at all is in artifactversion.manifest_blob_digest", in: fresh)
+
+            let asked = environment.merging(["EBB_KEEP_NOTHING": "ArtifactBlob"]) { $1 }
+            self.expect("ok", "references", "can be seen", in: try await self.findings(sandbox, asked).1)
+
+            try await sandbox.execute("INSERT INTO \(schema).artifactversion VALUES ('a digest')")
+            let (later, pushed) = try await self.findings(sandbox, environment)
+            #expect(later == 0)
+            self.expect("ok", "references", "can be seen", in: pushed)
         }
     }
 

@@ -18,10 +18,24 @@ extension Doctor {
             return [Finding(.ok, "storage", target: target.name, "\(store.configuration.location) answers")]
         }
         findings += await self.made("references", target: target.name) {
-            let references = try await ReferenceLookup.resolve(target, connection)
+            // A product that is new refers to nothing yet, which must not fail the lookup.
+            var lenient = target
+            lenient.mayBeUnreferenced = true
+            let references = try await ReferenceLookup.resolve(lenient, connection)
             let limits = self.services.configuration.batches.timeLimits
             _ = try await references.referenced(among: [target.prefix], limits: limits, connection)
-            return [Finding(.ok, "references", target: target.name, "all that refers to its objects can be seen")]
+            var seen = Finding(.ok, "references", target: target.name, "all that refers to its objects can be seen")
+            if !target.mayBeUnreferenced, try await !references.holdsAny(limits: limits, connection) {
+                seen = Finding(
+                    .warning,
+                    "references",
+                    target: target.name,
+                    "nothing at all is in \(references.words); runs refuse to delete objects until something is, or "
+                        + "the setting keep_nothing (EBB_KEEP_NOTHING) names \(target.name); unless the product is "
+                        + "new, check that DATABASE_URL and the store belong together"
+                )
+            }
+            return [seen]
                 + references.columns.filter { !$0.isIndexed }.map { column in
                     Finding(
                         column.avoidable >= Self.felt ? .warning : .ok,

@@ -2,7 +2,8 @@ import PostgresClient
 
 /// What concerns single targets.
 extension Doctor {
-    /// All checks of a target that is on, and of the children that it drains first.
+    /// All checks of a target that is on, and of the children that it drains first; of one that is off, what its
+    /// foreign keys would cost.
     func target(_ target: Target, _ connection: PostgresConnection) async -> [Finding] {
         let knobs: KnobValues
         do {
@@ -10,7 +11,9 @@ extension Doctor {
                 environment: self.services.environment,
                 keepNothing: self.services.configuration.keepNothing
             ) {
-            case .off(let reason): return [Finding(.ok, "target", target: target.name, "it is off: \(reason)")]
+            case .off(let reason):
+                return [Finding(.ok, "target", target: target.name, "it is off: \(reason)")]
+                    + (await self.foreignKeysAhead(target, connection))
             case .on(let values): knobs = values
             }
         } catch {
@@ -229,7 +232,7 @@ extension Doctor {
         return slow.map { key in
             let isProblem = isRefused && decisive.contains(key.reference.constraint)
             let level: Finding.Level = key.avoidable >= Self.felt ? .warning : .ok
-            let duration = Duration.microseconds(Int64(min(key.avoidable, 1e15))).rounded
+            let duration = Self.avoidable(key)
             return Finding(
                 isProblem ? .problem : level,
                 "foreign_keys",
@@ -237,6 +240,40 @@ extension Doctor {
                 "\(key.reference.slowness), which makes a run of about \(plan.estimatedRows) rows about \(duration) longer"
                     + (isProblem
                         ? "; foreign_keys.most refuses it" : level == .ok ? "; nothing to worry about yet" : ""),
+                fix: key.reference.createIndex
+            )
+        }
+    }
+
+    /// What the index that a key lacks would save a run, for people.
+    private static func avoidable(_ key: ReferenceCosts.Key) -> String {
+        Duration.microseconds(Int64(min(key.avoidable, 1e15))).rounded
+    }
+
+    /// The keys without an index of a target that is off: the time to create indexes is before it is switched on.
+    ///
+    /// Never a problem, since nothing runs. Which rows would go is not known, so all are taken.
+    private func foreignKeysAhead(_ target: Target, _ connection: PostgresConnection) async -> [Finding] {
+        guard target.group == nil else { return [] }
+        let resolved: ResolvedTarget
+        do {
+            resolved = try ResolvedTarget(target, facts: try await TableFacts.read(target, from: connection))
+        } catch is PlanningError {
+            // A table that is not there, or not as it should be, matters once the target is on.
+            return []
+        } catch {
+            return [Finding(.warning, "foreign_keys", target: target.name, "this could not be checked: \(error)")]
+        }
+        let rows = resolved.facts.rows
+        let slow = ReferenceCosts(resolved, rows: rows).keys.filter { !$0.reference.isIndexed }
+        return slow.sorted { $0.avoidable > $1.avoidable }.map { key in
+            let isFelt = key.avoidable >= Self.felt
+            return Finding(
+                isFelt ? .warning : .ok,
+                "foreign_keys",
+                target: target.name,
+                "\(key.reference.slowness), which would make a run, were all of about \(Int(rows)) rows to go, about "
+                    + "\(Self.avoidable(key)) longer" + (isFelt ? "" : "; nothing to worry about yet"),
                 fix: key.reference.createIndex
             )
         }

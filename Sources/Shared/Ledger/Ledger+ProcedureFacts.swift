@@ -147,15 +147,16 @@ extension Ledger {
     /// The tables that the stages of a procedure have deleted rows from so far.
     ///
     /// Those of their runs, and what foreign keys of these have deleted or changed; a partition is not named beside its table. Runs
-    /// have left their tables to the vacuum at the end. If it did not come to that, because of its window, say, or a process
-    /// that was told to stop, the tables are the next procedure's.
+    /// have left their tables to the vacuum at the end. If that did not come to its own end, because of its window, say, or
+    /// a process that was told to stop, all of them are the next procedure's: vacuuming one twice does no harm. A vacuum
+    /// that has seen all tables has a detail, whatever became of single ones; one that was cut off has none.
     package func touchedTables(of id: String, _ connection: PostgresConnection) async throws -> [TouchedTable] {
         try await connection.query(
             """
             WITH RECURSIVE since AS (
               SELECT max(p.created_at) AS moment
               FROM \(self.table("procedure_run")) AS p JOIN \(self.table("procedure_stage")) AS v ON v.id = p.id
-              WHERE p.id <> $1 AND v.kind = 'vacuum' AND v.subject = '\(VacuumScope.touched)' AND v.started_at IS NOT NULL
+              WHERE p.id <> $1 AND v.kind = 'vacuum' AND v.subject = '\(VacuumScope.touched)' AND v.detail IS NOT NULL
             ), own AS (
               SELECT c.oid AS relid, min(s.started_xid) AS xid
               FROM \(self.table("procedure_run")) AS p CROSS JOIN since

@@ -72,7 +72,7 @@ extension ChunkPlanner {
             return try await self.search(cursor, count: count)
         } catch let cut as CutSearch {
             // A condition that fails on a row is for the batch that meets it to say, and no reason to stop the others.
-            guard [.row, .timeout, .other].contains(Fault(cut.cause)) else { throw cut.cause }
+            guard OpenLookup.mayFail(cut.cause) else { throw cut.cause }
             var rest = cursor
             rest.next = cut.hops.last?.next ?? cursor.next
             return try await cut.hops + self.walk(rest, count: count - cut.hops.count)
@@ -106,21 +106,24 @@ extension ChunkPlanner {
     private func search(_ cursor: PlanCursor, count: Int) async throws -> [Hop] {
         guard let column = self.column(cursor.strategy) else { return [] }
         let settings = self.statements.settings(for: .window(from: nil, to: nil), limits: .look).statement()
-        var sql = SQLText()
-        let first = sql.statement(
-            "SELECT \(self.match(from: sql.bind(cursor.next, as: column.type), column, &sql))::text"
-        )
+        @Sendable func first(isOpen: Bool) -> PostgresStatement {
+            var sql = SQLText()
+            let next = sql.bind(cursor.next, as: column.type)
+            return sql.statement("SELECT \(self.match(from: next, column, isOpen: isOpen, &sql))::text")
+        }
         return try await self.connection.transaction(readOnly: true) { connection in
             _ = try connection.run(settings.sql, settings.parameters)
             var hops: [Hop] = []
             do {
-                var next = try connection.run(first.sql, first.parameters).rows.first?[0]
+                let isOpen = try OpenLookup.isCheap(first(isOpen: true), connection)
+                let statement = first(isOpen: isOpen)
+                var next = try connection.run(statement.sql, statement.parameters).rows.first?[0]
                 while let start = next, hops.count < count {
                     var sql = SQLText()
                     let stop = self.stop(after: sql.bind(start, as: column.type), cursor, column, &sql)
                     let hop = sql.statement(
                         """
-                        SELECT ebb_ahead.stop::text, \(self.match(from: "ebb_ahead.stop", column, &sql))::text
+                        SELECT ebb_ahead.stop::text, \(self.match(from: "ebb_ahead.stop", column, isOpen: isOpen, &sql))::text
                         FROM (SELECT \(stop) AS stop OFFSET 0) AS ebb_ahead
                         """
                     )
@@ -139,7 +142,12 @@ extension ChunkPlanner {
     }
 
     /// The first value, not less than another, of a row that its own columns say is to go.
-    private func match(from value: String, _ column: Column, _ sql: inout SQLText) -> String {
+    ///
+    /// - `isOpen`: whether it is found by whatever index there is, which is for few rows; see ``OpenLookup``.
+    private func match(from value: String, _ column: Column, isOpen: Bool, _ sql: inout SQLText) -> String {
+        if isOpen {
+            return OpenLookup(self.statements).first(column.name, as: column.type, from: value, &sql)
+        }
         let rule = RuleSQL(resolved: self.statements.resolved, terms: self.statements.terms)
         return self.value(from: value, column, rule.ownConditions(isAlone: true, &sql), &sql)
     }

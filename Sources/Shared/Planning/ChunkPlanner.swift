@@ -14,10 +14,11 @@ package struct ChunkPlanner: Sendable {
     /// as many as are planned already later on.
     private static let hops = 4...16
 
-    /// Where a generation starts.
+    /// Where a generation starts; nil when there is nothing to delete.
     ///
     /// - `pivots`: how many pivots the run has, for the group strategy.
     package func start(_ strategy: Strategy, sizing: BatchSizing, pivots: Int) async throws -> PlanCursor? {
+        if try await OpenLookup(self.statements).findsNothing(self.connection) { return nil }
         switch strategy {
         case .block:
             return PlanCursor(

@@ -119,32 +119,16 @@ extension Estimate {
     ) async throws -> Estimate {
         let facts = resolved.facts
         let rule = RuleSQL(resolved: resolved, terms: terms)
-        // The table goes by its own name, as the operator's condition may call it.
-        let alias = SQLText.quoted(facts.table)
         var sql = SQLText()
-        var conditions: [String] = []
-        var tables = ["\(facts.name) AS \(alias)"]
-        for case (let time?, let limit) in [(resolved.age, terms.cutoff), (resolved.expiry, terms.createdAt)] {
-            let column = rule.plain(time.facts.name, of: time.join.map(RuleSQL.join) ?? alias)
-            conditions.append("\(column) < \(sql.bind(rule.moment(limit, time.type), as: time.type))")
+        let selected = rule.openRows(&sql)
+        let explain = sql.statement("EXPLAIN (FORMAT JSON) SELECT FROM \(selected.from) WHERE \(selected.condition)")
+        let settings = TransactionSettings.readingFacts.statement()
+        let answer = try await connection.transaction(readOnly: true) { connection in
+            // An operator's condition is read in UTC here, too.
+            _ = try connection.run(settings.sql, settings.parameters)
+            return try connection.run(explain.sql, explain.parameters).rows
         }
-        if [resolved.age, resolved.expiry].contains(where: { $0?.join != nil }) {
-            let joins = rule.joins(open: true, row: alias)
-            tables += joins.from
-            conditions += joins.conditions
-            if let condition = rule.condition(on: alias) { conditions.append(condition) }
-        } else if let condition = rule.freeCondition {
-            conditions.append("(\(condition)\n)")
-        }
-        conditions += rule.unreferenced(row: alias, open: true)
-        var rows = facts.rows
-        if !conditions.isEmpty {
-            let table = tables.joined(separator: ", ")
-            let statement = sql.statement(
-                "EXPLAIN (FORMAT JSON) SELECT FROM \(table) WHERE \(conditions.joined(separator: " AND "))"
-            )
-            rows = min(rows, try await self.explainedRows(statement, connection))
-        }
+        var rows = min(facts.rows, try Explained(answer).rows)
         let groups = resolved.groupCount
         let keep = Double(terms.keep ?? 0)
         // Without an age, what stays is what is kept; with one, hardly anything that is kept has come of age.
@@ -157,27 +141,5 @@ extension Estimate {
             groups: groups,
             keep: keep
         )
-    }
-
-    private static func explainedRows(
-        _ statement: PostgresStatement,
-        _ connection: PostgresConnection
-    ) async throws -> Double {
-        struct Explained: Decodable {
-            struct Node: Decodable {
-                var rows: Double
-                private enum CodingKeys: String, CodingKey { case rows = "Plan Rows" }
-            }
-            var plan: Node
-            private enum CodingKeys: String, CodingKey { case plan = "Plan" }
-        }
-        let settings = TransactionSettings.readingFacts.statement()
-        let rows = try await connection.transaction(readOnly: true) { connection in
-            // An operator's condition is read in UTC here, too.
-            _ = try connection.run(settings.sql, settings.parameters)
-            return try connection.run(statement.sql, statement.parameters).rows
-        }
-        let text = rows.compactMap { $0[0] }.joined(separator: "\n")
-        return try JSONDecoder().decode([Explained].self, from: Data(text.utf8)).first?.plan.rows ?? 0
     }
 }

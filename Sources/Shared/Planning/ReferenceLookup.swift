@@ -82,16 +82,29 @@ package struct ReferenceLookup: Sendable {
             _ = try connection.run(settings.sql, settings.parameters)
             let found = Set(try connection.run(statement.sql, statement.parameters).rows.map { try $0.text(0) })
             if found.isEmpty, !self.target.mayBeUnreferenced, try !self.holdsAny(connection) {
-                let columns = self.target.references.map { "\($0.table).\($0.column)" }.joined(separator: " and ")
                 throw PlanningError(
-                    "target \(self.target.name): nothing at all is in \(columns), so every object would be deleted; check that "
-                        + "DATABASE_URL and the store belong together, or let the setting keep_nothing (EBB_KEEP_NOTHING) name "
-                        + self.target.name
+                    "target \(self.target.name): nothing at all is in \(self.words), so every object would be deleted; "
+                        + "check that DATABASE_URL and the store belong together, or let the setting keep_nothing "
+                        + "(EBB_KEEP_NOTHING) name \(self.target.name)"
                 )
             }
             return found
         }
     }
+
+    /// Whether anything refers to any object at this moment; for roles as ``referenced(among:limits:_:)``.
+    ///
+    /// - Throws: `PostgresError`.
+    func holdsAny(limits: TransactionSettings.TimeLimits, _ connection: PostgresConnection) async throws -> Bool {
+        let settings = self.settings(limits)
+        return try await connection.transaction(readOnly: true) { connection in
+            _ = try connection.run(settings.sql, settings.parameters)
+            return try self.holdsAny(connection)
+        }
+    }
+
+    /// Its columns, for people.
+    var words: String { self.target.references.map { "\($0.table).\($0.column)" }.joined(separator: " and ") }
 
     /// Whether any of the columns holds anything.
     private func holdsAny(_ connection: isolated PostgresConnection) throws -> Bool {

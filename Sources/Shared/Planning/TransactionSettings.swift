@@ -59,6 +59,9 @@ package struct TransactionSettings: Sendable, Equatable {
     /// For queries whose plan is the database's to choose.
     package static let searching = TransactionSettings(.step, off: [])
 
+    /// For a look whose plan is the database's to choose.
+    static let looking = TransactionSettings(.look, off: [])
+
     /// For reading facts about tables.
     static let readingFacts = TransactionSettings(.facts, off: [])
 

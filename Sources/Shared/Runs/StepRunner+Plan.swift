@@ -68,7 +68,7 @@ extension StepRunner {
     /// Batches appended at once: one script handles at most 100.
     private static let chunk = 64
 
-    /// Pivots first, if the rule has any, then the first cursor; nil for a table that is empty.
+    /// Pivots first, if the rule has any, then the first cursor; nil when there is nothing to delete.
     private func start(
         _ context: RunContext,
         generation: Int,

@@ -45,10 +45,11 @@ package struct Verification: Sendable {
     private static let mostKeys = 10_000
     private static let keysPerStatement = 500
 
-    /// Reads the table.
+    /// Reads the table, unless a look-up tells that nothing is left.
     ///
     /// - `strategy`: how the run deleted; it is verified the same way.
     func run(_ strategy: Strategy, unitsPerBatch: Int, _ connection: PostgresConnection) async throws -> Findings {
+        if self.scope == .blocks, try await OpenLookup(self.statements).findsNothing(connection) { return Findings() }
         let facts = self.statements.resolved.facts
         let chunks = self.ranges(strategy)
         let byKey = self.scope != .blocks || !facts.isPlainHeap || strategy == .key

@@ -26,7 +26,8 @@ package struct ScheduleEntry: Sendable {
     package let work: ScheduledWork
     /// nil while the schedule is off.
     package let timing: ScheduleTiming?
-    /// The values of the target's knobs, or why it is off.
+    /// The values of the target's knobs, or why it is off; they are not looked up while the schedule is off, and this
+    /// says why it is.
     package let knobs: TargetSwitch
     /// Why nothing runs: the variable of schedule or target that is not set; nil when all are.
     package let reason: String?
@@ -40,7 +41,10 @@ extension ScheduleEntry {
     ///
     /// A target's own schedule comes from its definition, which is how a preset names the variables of the product it is for.
     ///
-    /// - Throws: `ConfigurationError` for a value that is set and unusable, an empty one included, and for an unknown target.
+    /// A target whose schedule is off is not looked at: what is wrong with it is said when it is asked for.
+    ///
+    /// - Throws: `ConfigurationError` for a value of a schedule, or of a target whose schedule is on, that is set and
+    ///   unusable, an empty one included, and for an unknown target.
     package static func load(
         _ configuration: EbbConfiguration,
         catalog: Catalog,
@@ -64,7 +68,7 @@ extension ScheduleEntry {
         for target in catalog.entries {
             guard let policy = target.schedule else { continue }
             let place = "targets.\(target.name).\(ScheduleParser.key)"
-            entries.append(try resolver(policy, place).entry(target.name, target))
+            entries.append(try resolver(policy, place).entry(target.name, .target(target)))
         }
         for schedule in try configuration.file.map(ScheduleParser.schedules) ?? [] {
             let place = "\(ScheduleParser.section).\(schedule.name)"
@@ -77,7 +81,7 @@ extension ScheduleEntry {
                         "the target \(name) has a schedule of its own, which is called the same; accepted: another name"
                     )
                 }
-                entries.append(try resolver.entry(schedule.name, target))
+                entries.append(try resolver.entry(schedule.name, .target(target)))
             }
         }
         let procedure = try Procedure.load(configuration, catalog: catalog, environment: environment)
@@ -89,7 +93,7 @@ extension ScheduleEntry {
                 )
             }
             let resolver = resolver(policy, "\(Self.procedure).\(ScheduleParser.key)")
-            entries.append(try resolver.entry(Self.procedure, .procedure(procedure.stages), knobs: .on(KnobValues())))
+            entries.append(try resolver.entry(Self.procedure, .procedure(procedure.stages)))
         }
         return entries.sorted { ($0.schedule, $0.work.name) < ($1.schedule, $1.work.name) }
     }
@@ -105,20 +109,7 @@ private struct ScheduleResolver {
     /// The targets that may keep 0 rows.
     let keepNothing: [String]
 
-    func entry(_ schedule: String, _ target: CatalogEntry) throws(ConfigurationError) -> ScheduleEntry {
-        let knobs = try target.resolveKnobs(
-            environment: self.environment,
-            stores: self.stores,
-            keepNothing: self.keepNothing
-        )
-        return try self.entry(schedule, .target(target), knobs: knobs)
-    }
-
-    func entry(
-        _ schedule: String,
-        _ work: ScheduledWork,
-        knobs: TargetSwitch
-    ) throws(ConfigurationError) -> ScheduleEntry {
+    func entry(_ schedule: String, _ work: ScheduledWork) throws(ConfigurationError) -> ScheduleEntry {
         let setting = try self.value(self.policy.cron, .cron)
         let zone = try self.optional(self.policy.timeZone, .zone)
         let jitter = try self.optional(self.policy.jitter, .span)
@@ -127,7 +118,13 @@ private struct ScheduleResolver {
         // Not set, or off.
         guard case let cron?? = setting else {
             let reason = "\(self.policy.cron.variableName ?? "cron") is \(setting == nil ? "not set" : "off")"
-            return ScheduleEntry(schedule: schedule, work: work, timing: nil, knobs: knobs, reason: reason)
+            return ScheduleEntry(
+                schedule: schedule,
+                work: work,
+                timing: nil,
+                knobs: .off(reason: reason),
+                reason: reason
+            )
         }
         if let named = cron.zone, let zone, named != zone {
             throw ConfigurationError(
@@ -146,9 +143,22 @@ private struct ScheduleResolver {
             catchUp: catchUp ?? ScheduleTiming.defaultCatchUp,
             timeout: timeout
         )
+        let knobs = try self.knobs(of: work)
         var reason: String?
         if case .off(let why) = knobs { reason = why }
         return ScheduleEntry(schedule: schedule, work: work, timing: timing, knobs: knobs, reason: reason)
+    }
+
+    private func knobs(of work: ScheduledWork) throws(ConfigurationError) -> TargetSwitch {
+        switch work {
+        case .procedure: return .on(KnobValues())
+        case .target(let target):
+            return try target.resolveKnobs(
+                environment: self.environment,
+                stores: self.stores,
+                keepNothing: self.keepNothing
+            )
+        }
     }
 
     private func optional<Value>(_ knob: Knob?, _ kind: ScheduleText<Value>) throws(ConfigurationError) -> Value? {

@@ -98,6 +98,10 @@ struct AyonProject: Sendable {
     var schema: String { "project_" + self.name.lowercased() }
 
     static let all = [AyonProject(name: "Alpha"), AyonProject(name: "Beta_2")]
+
+    /// Two that are rows of `projects` only, unless a test creates them.
+    static let archived = AyonProject(name: "Archived")
+    static let skeleton = AyonProject(name: "Bones")
 }
 
 /// Files of a project, in a folder of their own.
@@ -150,18 +154,21 @@ extension Sandbox {
         try await self.execute(file: PackageResources.ayon_tables_sql)
         try await self.execute(seed.sql)
         try await self.execute(file: PackageResources.ayon_seed_sql)
-        for project in AyonProject.all {
-            try await self.execute("CREATE SCHEMA \(project.schema)", "SET search_path = \(project.schema), public")
-            try await self.execute(file: PackageResources.ayon_project_tables_sql)
-            try await self.execute(file: PackageResources.ayon_project_seed_sql)
-            try await self.execute(file: PackageResources.ayon_project_keys_sql)
-            for files in AyonFiles.all {
-                try self.create(try await self.names(of: files, in: project.schema), files, of: project)
-            }
-        }
-        try await self.execute("SET search_path = public")
+        for project in AyonProject.all { try await self.createProject(project) }
         try await self.execute(file: PackageResources.ayon_keys_sql)
         try await self.execute("ANALYZE")
+    }
+
+    /// Creates a project's schema, with rows and files.
+    func createProject(_ project: AyonProject) async throws {
+        try await self.execute("CREATE SCHEMA \(project.schema)", "SET search_path = \(project.schema), public")
+        try await self.execute(file: PackageResources.ayon_project_tables_sql)
+        try await self.execute(file: PackageResources.ayon_project_seed_sql)
+        try await self.execute(file: PackageResources.ayon_project_keys_sql)
+        for files in AyonFiles.all {
+            try self.create(try await self.names(of: files, in: project.schema), files, of: project)
+        }
+        try await self.execute("SET search_path = public")
     }
 
     /// Ids of files as AYON names them on disk.
@@ -202,7 +209,9 @@ extension Sandbox {
 
     /// Writes down which rows have to survive: a copy of every table, from which the oracles take what goes, one after the
     /// other.
-    func predict(_ oracles: [AyonOracle]) async throws {
+    ///
+    /// - `untouched`: further projects, which lose nothing.
+    func predict(_ oracles: [AyonOracle], untouched: [AyonProject] = []) async throws {
         func copy(_ schema: String, to survivors: String) async throws {
             try await self.execute("CREATE SCHEMA \(survivors)")
             for table in try await self.tables(of: schema).keys where table != "seed" {
@@ -212,26 +221,31 @@ extension Sandbox {
         try await copy("public", to: "survivors")
         try await self.execute("CREATE TABLE survivors.seed AS TABLE public.seed")
         try await self.execute("CREATE TABLE survivors.site_use (site_id text)")
-        for project in AyonProject.all { try await copy(project.schema, to: "survivors_\(project.schema)") }
+        for project in AyonProject.all + untouched {
+            try await copy(project.schema, to: "survivors_\(project.schema)")
+        }
         try await self.execute("ANALYZE")
-        for oracle in oracles {
-            for project in oracle.ofProject ? AyonProject.all : [] {
-                try await self.execute("SET search_path = survivors_\(project.schema), survivors, public")
-                try await self.execute(file: oracle.sql)
-            }
-            if !oracle.ofProject {
-                try await self.execute("SET search_path = survivors, public")
-                try await self.execute(file: oracle.sql)
-            }
+        for oracle in oracles { try await self.apply(oracle, to: AyonProject.all) }
+    }
+
+    /// Takes away from the copies what an oracle says has to go, of projects if it speaks of them.
+    func apply(_ oracle: AyonOracle, to projects: [AyonProject]) async throws {
+        let schemas = oracle.ofProject ? projects.map { "survivors_\($0.schema), " } : [""]
+        for schema in schemas {
+            try await self.execute("SET search_path = \(schema)survivors, public")
+            try await self.execute(file: oracle.sql)
         }
         try await self.execute("SET search_path = public")
     }
 
     /// Expects that every table of AYON has exactly the rows that were predicted, each of them as it was predicted, and that
     /// the files on disk are those that have a row.
-    func expectAyon(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    func expectAyon(
+        _ projects: [AyonProject] = AyonProject.all,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
         try await self.expect("public", toBeAs: "survivors", sourceLocation: sourceLocation)
-        for project in AyonProject.all {
+        for project in projects {
             let survivors = "survivors_\(project.schema)"
             try await self.expect(project.schema, toBeAs: survivors, sourceLocation: sourceLocation)
             for files in AyonFiles.all {

@@ -136,6 +136,44 @@ import Testing
         }
     }
 
+    /// Cleans projects with a target and a group of indexes.
+    private static func cleanProjects(_ ayon: Sandbox, skippingArchived: Bool) async throws {
+        let outcome = try await ayon.producer(
+            "maintenance",
+            "--only",
+            "DeadLinks,ProjectIndexes",
+            environment: ["EBB_AYON_SKIP_ARCHIVED": "\(skippingArchived)", "EBB_AYON_ANNOUNCE": "false"]
+        )
+        #expect(outcome.status == .exited(0), "\(outcome.errors) \(outcome.output)")
+    }
+
+    private static func indexes(_ ayon: Sandbox, of project: AyonProject) async throws -> Int {
+        try await ayon.number("SELECT count(*) FROM pg_indexes WHERE schemaname = '\(project.schema)'")
+    }
+
+    @Test func `leave skeletons alone, and archived projects where that is asked for`() async throws {
+        try await withAyon(AyonSeed(links: 600)) { ayon in
+            let others = [AyonProject.archived, .skeleton]
+            for project in others { try await ayon.createProject(project) }
+            try await ayon.predict([.deadLinks], untouched: others)
+            let bare = try await Self.indexes(ayon, of: .skeleton)
+            try await ayon.withWorkers(1) { _ in
+                try await Self.cleanProjects(ayon, skippingArchived: true)
+                try await ayon.expectAyon(AyonProject.all + others)
+                #expect(try await Self.indexes(ayon, of: AyonProject.all[0]) == bare + 18)
+                #expect(try await Self.indexes(ayon, of: .archived) == bare)
+
+                try await ayon.apply(.deadLinks, to: [.archived])
+                try await Self.cleanProjects(ayon, skippingArchived: false)
+                try await ayon.expectAyon(AyonProject.all + others)
+                #expect(try await Self.indexes(ayon, of: .archived) == bare + 18)
+            }
+            #expect(try await Self.indexes(ayon, of: .skeleton) == bare)
+            // There was something to do, in the skeleton as well: their seeds are alike.
+            #expect(try await ayon.number("SELECT count(*) FROM \(AyonProject.archived.schema).links") < 600)
+        }
+    }
+
     /// Of AYON's variables only one turns a target off by its absence; Ebb's own one turns a target on.
     @Test func `are on and off as AYON has them`() async throws {
         try await withAyon(.little) { ayon in

@@ -96,7 +96,7 @@ import Testing
             func lost(_ table: String) -> Int { (before[table] ?? 0) - (after[table] ?? 0) }
             let children = [
                 "deploymentrevisionstatus", "deploymenttargetmetrics", "deploymentlogrecord",
-                "deploymenttargetlogrecord",
+                "deploymenttargetlogrecord", "artifactversionpull",
             ]
             for child in children {
                 #expect(lost(child) > 0)

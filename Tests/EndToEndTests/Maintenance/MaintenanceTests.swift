@@ -128,6 +128,25 @@ import Testing
         }
     }
 
+    @Test func `has batches of one stage at all workers at once`() async throws {
+        try await Projects.withProjects { sandbox in
+            try await Projects.slowDown(sandbox, by: 1)
+            let environment = Projects.patient(lease: "60s")
+            let outcome = try await sandbox.withWorkers(2, ["--concurrency", "1"], environment: environment) { _ in
+                let command = ["maintenance", "--workers", "0", "--json"]
+                return try await sandbox.during(.producer, command, environment: environment) { _ in
+                    try await until("both workers delete") { try await Projects.twoWorkersDelete(sandbox) }
+                    try await Projects.letGo(sandbox)
+                }.outcome
+            }
+            #expect(outcome.status == .exited(0), "\(outcome.errors) \(outcome.output)")
+            let document = try outcome.json(ProcedureDocument.self)
+            #expect(document.state == "finished" && document.stages.map(\.rows) == [0, 500, 300, 0, 0, 0])
+            #expect(try await Projects.left(sandbox) == [500, 0, 0, 0])
+            try await sandbox.expectQueueAtRest()
+        }
+    }
+
     @Test func `is gone on with after a kill in the middle`() async throws {
         try await Projects.withProjects { sandbox in
             try await Projects.slowDown(sandbox)

@@ -1,5 +1,6 @@
 import Foundation
 import PostgresClient
+import RedisClient
 import Testing
 
 /// `producer maintenance --json`.
@@ -122,6 +123,17 @@ enum Projects {
     /// Lets rows go that were slowed down.
     static func letGo(_ sandbox: Sandbox) async throws {
         try await sandbox.execute("DELETE FROM \(sandbox.schema).brake")
+    }
+
+    /// Whether two deletions of the logs that were slowed down are under way, of batches that two workers hold.
+    static func twoWorkersDelete(_ sandbox: Sandbox) async throws -> Bool {
+        let deletions = try await sandbox.number(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+        )
+        // Before there are any, there may be no stream to ask.
+        guard deletions == 2 else { return false }
+        let pending = try await sandbox.redis.send("XPENDING", sandbox.key("stream:default"), "workers")
+        return pending.array?.last?.array?.count == 2
     }
 
     static func left(_ sandbox: Sandbox) async throws -> [Int] {

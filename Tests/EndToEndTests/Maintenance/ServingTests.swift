@@ -58,6 +58,63 @@ import Testing
         }
     }
 
+    /// AYON's preset and no file; no slot comes while a test lasts.
+    private static let ayon: [String: String?] = [
+        "EBB_CONFIG": nil, "EBB_PRESETS": "ayon", "EBB_MAINTENANCE_CRON": "0 0 1 1 *",
+        "EBB_AYON_WEB_ACTIONS_CRON": "0 0 1 1 *",
+    ]
+
+    private static func roles(setup: String, server: String, maintenance: String) -> [String: String?] {
+        Self.ayon.merging([
+            "AYON_RUN_SETUP": setup, "AYON_RUN_SERVER": server, "AYON_RUN_MAINTENANCE": maintenance,
+        ]) { $1 }
+    }
+
+    /// The schedules that the ledger knows; nil before there is a ledger.
+    private static func schedules(_ sandbox: Sandbox) async throws -> String? {
+        let table = "\(sandbox.namespace).schedule"
+        guard try await sandbox.value("SELECT to_regclass('\(table)')") != nil else { return nil }
+        return try await sandbox.value("SELECT string_agg(schedule, ' ') FROM \(table)")
+    }
+
+    @Test func `AYON's variables switch its roles off, in all spellings that AYON takes for false`() async throws {
+        try await withSandbox { sandbox in
+            let farewell = "Both server and maintenance are disabled. Exiting...\n"
+            // AYON's start script knows the first two, its server the others as well.
+            for text in ["0", "false", "no", "off", "n", "f"] {
+                var environment = Self.roles(setup: text, server: text, maintenance: text)
+                // A role that is on all the same would want it, and end at once.
+                environment["DATABASE_URL"] = .some(nil)
+                let none = try await sandbox.run(.producer, ["start"], environment: environment)
+                #expect(none.status == .exited(0) && none.output == farewell, "\(text): \(none.errors)")
+            }
+            #expect(try await sandbox.leftTraces() == [])
+            let environment = Self.roles(setup: "", server: "0", maintenance: "false")
+            let empty = try await sandbox.run(.producer, ["start"], environment: environment)
+            #expect(empty.status == .exited(0), "\(empty.errors)")
+            #expect(empty.output == "ledger schema \(sandbox.namespace) and streams are ready\n\(farewell)")
+        }
+    }
+
+    @Test(arguments: [("0", "", "procedure"), ("", "false", "WebActions")])
+    func `of AYON's roles one is off and the other, which is empty, on`(
+        _ server: String,
+        _ maintenance: String,
+        _ schedule: String
+    ) async throws {
+        try await withSandbox { sandbox in
+            let environment = Self.roles(setup: "true", server: server, maintenance: maintenance)
+            let (_, outcome) = try await sandbox.during(.producer, ["start"], environment: environment) { start in
+                try await until("its schedule is known") { try await Self.schedules(sandbox) == schedule }
+                try await start.stop()
+            }
+            #expect(outcome.status == .exited(0), "\(outcome.errors)")
+            // It has no other that it only did not come to.
+            #expect(outcome.errors.contains("schedule.count=1 "), "\(outcome.errors)")
+            #expect(try await Self.schedules(sandbox) == schedule)
+        }
+    }
+
     @Test func `a missed day is caught up by whoever serves next`() async throws {
         try await Projects.withProjects { sandbox in
             var environment = Projects.environment

@@ -167,14 +167,19 @@ import Testing
         }
     }
 
-    @Test func `what its window has kept from being vacuumed, the next procedure vacuums`() async throws {
+    /// Stages of which the vacuum has a window that is open for ``withTables`` and closed for ``outsideWindow``.
+    private static let windowed = "{target: Parents}, {vacuum: touched, window: \"${WINDOW:-00:00-24:00}\"}"
+
+    private func outsideWindow(_ bed: TestBed) throws -> TestBed {
         var calendar = Calendar(identifier: .gregorian)
         calendar.timeZone = .gmt
         let hour = calendar.component(.hour, from: .now)
-        let stages = "{target: Parents}, {vacuum: touched, window: \"${WINDOW:-00:00-24:00}\"}"
-        try await self.withTables(stages) { bed in
-            let other = try bed.with(["WINDOW": "\((hour + 12) % 24):00-\((hour + 13) % 24):00"])
-            let first = try await self.procedure(other)
+        return try bed.with(["WINDOW": "\((hour + 12) % 24):00-\((hour + 13) % 24):00"])
+    }
+
+    @Test func `what its window has kept from being vacuumed, the next procedure vacuums`() async throws {
+        try await self.withTables(Self.windowed) { bed in
+            let first = try await self.procedure(self.outsideWindow(bed))
             #expect(first.states == ["Parents: finished", "vacuum: skipped"])
             #expect(try first.stage("vacuum").reason?.hasPrefix("outside its window") == true)
             let second = try await self.procedure(bed)
@@ -196,6 +201,49 @@ import Testing
             _ = try await executor.stop(record, reason: "stopped by SIGTERM")
             let next = try await self.procedure(bed)
             try self.expectVacuumed(["children", "notes", "parents"], next, bed)
+        }
+    }
+
+    /// What ends a vacuum that is under way.
+    enum Cut: CaseIterable, Sendable {
+        /// Its process is told to stop.
+        case stop
+        case window
+        /// Its process vanishes, and who takes the procedure over finds the window closed.
+        case lateTakeover
+    }
+
+    @Test(arguments: Cut.allCases)
+    func `what was left to a vacuum that was cut off, the next procedure vacuums`(cut: Cut) async throws {
+        try await self.withTables(Self.windowed) { bed in
+            let executor = try self.outsideWindow(bed).executor()
+            guard case .owned(let record, true) = try await bed.begin(executor) else {
+                throw UnexpectedState("it did not begin")
+            }
+            try await self.work(bed, record, owner: executor.owner)
+            let vacuum = try record.stage("vacuum")
+            try await bed.ledger.beginStage(vacuum, of: record.id, owner: executor.owner, bed.connection)
+            switch cut {
+            case .stop: _ = try await executor.stop(record, reason: "stopped by SIGTERM")
+            case .window:
+                // As the executor notes it.
+                let end = Ledger.StageEnd(.failed, reason: "its window 01:00-02:00 closed")
+                try await bed.ledger.endStage(vacuum, of: record.id, owner: executor.owner, end, bed.connection)
+                _ = try await executor.stop(record, reason: "stage vacuum failed")
+            case .lateTakeover:
+                let current = try #require(try await bed.ledger.procedure(record.id, bed.connection))
+                _ = try await executor.execute(current, isNew: false)
+            }
+            let first = try #require(try await bed.ledger.procedure(record.id, bed.connection))
+            let state = cut == .lateTakeover ? "skipped" : "failed"
+            #expect(first.states == ["Parents: finished", "vacuum: \(state)"])
+            #expect(try first.stage("vacuum").startedAt != nil)
+            let second = try await self.procedure(bed)
+            #expect(second.rows == 0)
+            try self.expectVacuumed(["children", "notes", "parents"], second, bed)
+            // Once is enough.
+            let third = try await self.procedure(bed)
+            #expect(try third.stage("vacuum").reason == "the procedure has deleted nothing")
         }
     }
 

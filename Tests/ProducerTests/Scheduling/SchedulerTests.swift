@@ -283,6 +283,36 @@ import Testing
         }
     }
 
+    @Test func `a variable of Distr's is enough for its target's slots to fire`() async throws {
+        let variables = [
+            "METRICS_ENTRIES_MAX_AGE": "72h", "CLEANUP_DEPLOYMENT_TARGET_METRICS_CRON": "*/10 * * * *",
+            "CLEANUP_DEPLOYMENT_TARGET_METRICS_TIMEOUT": "10m",
+        ]
+        try await withTestBed(settings: "presets: [distr]", ownClock: true) { bed in
+            try await bed.run(
+                """
+                CREATE TABLE deploymenttargetmetrics
+                (id uuid PRIMARY KEY, created_at timestamp NOT NULL, deployment_target_id uuid NOT NULL)
+                """
+            )
+            try await bed.ledger.setup(bed.connection)
+            try await bed.setClock("2031-05-21 12:05:00Z")
+            var replica = try bed.replica(variables)
+            try await replica.look()
+            try await bed.setClock("2031-05-21 12:10:00Z")
+            try await replica.look()
+            #expect(try await bed.slots() == ["12:10"])
+            #expect(try await bed.outcome() == "started")
+            let runs = try await bed.strings(
+                """
+                SELECT target || ' ' || extract(epoch FROM deadline - created_at)::integer
+                FROM \(bed.ledger.table("run"))
+                """
+            )
+            #expect(runs == ["DeploymentTargetMetrics 600"])
+        }
+    }
+
     @Test func `what cannot be planned is the slot's outcome`() async throws {
         try await self.withSchedule(#"cron: "*/10 * * * *""#) { bed in
             var replica = try bed.replica()

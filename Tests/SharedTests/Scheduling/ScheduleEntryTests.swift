@@ -65,10 +65,64 @@ import Testing
         #expect(try Self.load("", [:], presets: ["ayon"]).first { $0.work.isProcedure }?.timing != nil)
     }
 
+    @Test func `AYON's web actions have slots of minutes, which a variable changes or switches off`() throws {
+        func entry(_ variables: [String: String]) throws -> ScheduleEntry {
+            let entries = try Self.load("", variables, presets: ["ayon"]).filter { $0.schedule == "WebActions" }
+            try #require(entries.map(\.work.name) == ["WebActions"])
+            return entries[0]
+        }
+        let variable = "EBB_AYON_WEB_ACTIONS_CRON"
+        let own = try entry([:])
+        #expect(own.timing?.cron.text == "*/3 * * * *" && own.reason == nil)
+        let changed = try entry([variable: "*/10 * * * *"])
+        #expect(changed.timing?.cron.text == "*/10 * * * *" && changed.reason == nil)
+        let off = try entry([variable: "off"])
+        #expect(off.timing == nil && off.reason == "\(variable) is off")
+    }
+
     @Test func `a target that is off has slots all the same`() throws {
         let entry = try #require(try Self.load("", ["B_CRON": "@hourly"]).first)
         #expect(entry.timing != nil)
         #expect(entry.reason == "B_AGE is not set")
+    }
+
+    /// Legal in Distr: credentials of an instance's role, an endpoint with a path, and no log records at all.
+    private static let unusable = [
+        "REGISTRY_ENABLED": "true", "REGISTRY_S3_BUCKET": "blobs", "REGISTRY_S3_ENDPOINT": "http://storage/s3",
+        "LOG_RECORD_ENTRIES_MAX_COUNT": "0",
+    ]
+
+    @Test func `a target without a time is not looked at, whatever is wrong with it`() throws {
+        for unusable in [Self.unusable, Self.unusable.filter { $0.key != "REGISTRY_S3_ENDPOINT" }] {
+            let variables = unusable.merging(["CLEANUP_OIDC_STATE_CRON": "@hourly"]) { $1 }
+            let entries = try Self.load("", variables, presets: ["distr"])
+            let on = entries.filter { $0.timing != nil }
+            #expect(on.map(\.work.name) == ["OIDCState"])
+            #expect(on.map(\.reason) == [nil])
+            for (name, cron) in [
+                ("ArtifactBlob", "CLEANUP_ARTIFACT_BLOB_CRON"),
+                ("DeploymentLogRecord", "CLEANUP_DEPLOYMENT_LOG_RECORD_CRON"),
+            ] {
+                let entry = try #require(entries.first { $0.work.name == name })
+                #expect(entry.reason == "\(cron) is not set")
+                #expect(entry.knobs == .off(reason: "\(cron) is not set"))
+            }
+        }
+        let off = try #require(try Self.load("", ["B_AGE": "old", "B_CRON": "off"]).first)
+        #expect(off.timing == nil && off.reason == "B_CRON is off")
+    }
+
+    @Test(arguments: [
+        ("ARTIFACT_BLOB", #"REGISTRY_S3_ENDPOINT: "http://storage/s3" is no endpoint"#),
+        ("DEPLOYMENT_LOG_RECORD", "target DeploymentLogRecord: keeping 0 rows would delete everything"),
+    ])
+    func `a target with a time is refused for what is wrong with it`(_ job: String, _ fragment: String) {
+        let variables = Self.unusable.merging(["CLEANUP_\(job)_CRON": "@hourly"]) { $1 }
+        #expect {
+            _ = try Self.load("", variables, presets: ["distr"])
+        } throws: { error in
+            (error as? ConfigurationError)?.description.hasPrefix(fragment) == true
+        }
     }
 
     @Test func `without a zone the machine's is taken, or TZ`() throws {

@@ -75,14 +75,19 @@ INSERT INTO seed_event
 INSERT INTO seed_event
   SELECT seed_id('launched', n), 'action.done', NULL, 'Alpha', seed_id('launcher', n), 'finished', 'launched', '{}', '{}', moment, moment
   FROM seed, generate_series(1, launchers) AS n WHERE n % 9 = 6;
--- What sites have done, as themselves, as their machines, or by a login there, which nobody updates; of eight: nothing, long ago, just now, long ago (4th to 6th), long ago but it was updated, very long ago.
+-- What sites have done: in turn as themselves, as their machines, by logins from the machine, by logins of the site from elsewhere, or
+-- by one of each of these, of which the second is the site's. Nobody updates logins. Of eight sites: nothing, long ago, just now, long
+-- ago (4th to 6th), long ago but it was updated or there was another login by the site's id, very long ago.
 INSERT INTO seed_event
-  SELECT seed_id('visit', n * 2 + visit), CASE n / 8 % 3 WHEN 2 THEN 'auth.login' ELSE 'addon.sync' END,
-         CASE n / 8 % 3 WHEN 0 THEN 'site-' || n WHEN 1 THEN 'pc' || n END, 'Alpha', NULL, 'finished', 'sync',
-         CASE n / 8 % 3 WHEN 2 THEN jsonb_build_object('ip', '10.0.0.1', 'agent', jsonb_build_object('platform', 'linux', 'device', 'pc' || n), 'site_id', NULL) ELSE '{}' END, '{}',
-         moment - age, moment - CASE WHEN n % 8 = 6 AND n / 8 % 3 < 2 THEN interval '2 days' ELSE age END
+  SELECT seed_id('visit', n * 2 + visit), CASE WHEN way < 2 THEN 'addon.sync' ELSE 'auth.login' END,
+         CASE way WHEN 0 THEN 'site-' || n WHEN 1 THEN 'pc' || n END, 'Alpha', NULL, 'finished', 'sync',
+         CASE way WHEN 2 THEN jsonb_build_object('ip', '10.0.0.1', 'agent', jsonb_build_object('platform', 'linux', 'device', 'pc' || n), 'site_id', NULL)
+                  WHEN 3 THEN jsonb_build_object('ip', '10.0.0.2', 'agent', jsonb_build_object('platform', 'darwin', 'device', 'loan' || n), 'site_id', 'site-' || n) ELSE '{}' END, '{}',
+         moment - age, moment - CASE WHEN n % 8 = 6 AND way < 2 THEN interval '2 days' ELSE age END
   FROM seed, generate_series(1, sites) AS n, generate_series(0, 1) AS visit,
+       LATERAL (SELECT CASE n / 8 % 5 WHEN 4 THEN 2 + visit ELSE n / 8 % 5 END AS way) AS its,
        LATERAL (SELECT CASE WHEN n % 8 = 2 AND visit = 1 THEN interval '29 days' WHEN n % 8 = 7 THEN interval '120 days' + visit * interval '1 hour'
+                            WHEN n % 8 = 6 AND n / 8 % 5 = 4 AND visit = 1 THEN interval '2 days'
                             ELSE interval '30 days' + gap + visit * interval '10 days' END AS age) AS row
   WHERE n % 8 > 0;
 INSERT INTO events (id, hash, topic, sender, project_name, user_name, depends_on, status, description, summary, payload, created_at, updated_at)
