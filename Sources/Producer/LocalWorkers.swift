@@ -97,7 +97,8 @@ struct LocalWorkers: Sendable {
         return try await Subprocess.run(
             .path(FilePath(path)),
             arguments: ["--concurrency", "1", "--end-with-parent", "\(getpid())"],
-            environment: .inherit.updating(["EBB_LOG_LEVEL": level.rawValue]),
+            // Both at once would be refused.
+            environment: .inherit.updating(["EBB_LOG_LEVEL": level.rawValue, "EBB_LOG_LEVEL_FILE": nil]),
             platformOptions: options,
             input: .none,
             output: .discarded,

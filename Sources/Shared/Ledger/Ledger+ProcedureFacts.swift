@@ -157,6 +157,10 @@ extension Ledger {
               SELECT max(p.created_at) AS moment
               FROM \(self.table("procedure_run")) AS p JOIN \(self.table("procedure_stage")) AS v ON v.id = p.id
               WHERE p.id <> $1 AND v.kind = 'vacuum' AND v.subject = '\(VacuumScope.touched)' AND v.detail IS NOT NULL
+                AND NOT EXISTS (
+                  SELECT FROM \(self.table("procedure_stage")) AS w
+                  WHERE w.id = v.id AND w.kind = v.kind AND w.subject = v.subject AND w.position > v.position
+                    AND w.state <> 'off')
             ), own AS (
               SELECT c.oid AS relid, min(s.started_xid) AS xid
               FROM \(self.table("procedure_run")) AS p CROSS JOIN since

@@ -55,6 +55,8 @@ extension ChunkPlanner {
     /// A search that an error has ended, with the hops before it.
     private struct CutSearch: Error {
         var hops: [Hop]
+        /// Whether rows were looked up.
+        var isOpen: Bool
         var cause: PostgresError
     }
 
@@ -68,15 +70,20 @@ extension ChunkPlanner {
         guard self.statements.resolved.target.rule.where != nil else {
             return try await self.walk(cursor, count: count)
         }
-        do {
-            return try await self.search(cursor, count: count)
-        } catch let cut as CutSearch {
-            // A condition that fails on a row is for the batch that meets it to say, and no reason to stop the others.
-            guard OpenLookup.mayFail(cut.cause) else { throw cut.cause }
-            var rest = cursor
-            rest.next = cut.hops.last?.next ?? cursor.next
-            return try await cut.hops + self.walk(rest, count: count - cut.hops.count)
+        for mayLookUp in [true, false] {
+            do {
+                return try await self.search(cursor, count: count, mayLookUp: mayLookUp)
+            } catch let cut as CutSearch {
+                // A condition that fails on a row is for the batch that meets it to say, and no reason to stop the others.
+                guard OpenLookup.mayFail(cut.cause) else { throw cut.cause }
+                // There are more rows than the database thought: the first one may be near.
+                if cut.isOpen, cut.hops.isEmpty { continue }
+                var rest = cursor
+                rest.next = cut.hops.last?.next ?? cursor.next
+                return try await cut.hops + self.walk(rest, count: count - cut.hops.count)
+            }
         }
+        return try await self.walk(cursor, count: count)
     }
 
     /// Hops without a look at what the rows are.
@@ -102,8 +109,9 @@ extension ChunkPlanner {
 
     /// Hops from one row that meets the conditions to another, each a statement, so that one that takes long costs only itself.
     ///
+    /// - `mayLookUp`: whether rows may be looked up, if that is expected to be cheap.
     /// - Throws: `CutSearch` for the errors of these statements.
-    private func search(_ cursor: PlanCursor, count: Int) async throws -> [Hop] {
+    private func search(_ cursor: PlanCursor, count: Int, mayLookUp: Bool) async throws -> [Hop] {
         guard let column = self.column(cursor.strategy) else { return [] }
         let settings = self.statements.settings(for: .window(from: nil, to: nil), limits: .look).statement()
         @Sendable func first(isOpen: Bool) -> PostgresStatement {
@@ -114,8 +122,9 @@ extension ChunkPlanner {
         return try await self.connection.transaction(readOnly: true) { connection in
             _ = try connection.run(settings.sql, settings.parameters)
             var hops: [Hop] = []
+            var isOpen = false
             do {
-                let isOpen = try OpenLookup.isCheap(first(isOpen: true), connection)
+                isOpen = try mayLookUp && OpenLookup.isCheap(first(isOpen: true), connection)
                 let statement = first(isOpen: isOpen)
                 var next = try connection.run(statement.sql, statement.parameters).rows.first?[0]
                 while let start = next, hops.count < count {
@@ -131,7 +140,7 @@ extension ChunkPlanner {
                     hops.append(Hop(start: start, end: row?[0], next: row?[1]))
                     next = row?[0] == start ? nil : row?[1]
                 }
-            } catch let error as PostgresError { throw CutSearch(hops: hops, cause: error) }
+            } catch let error as PostgresError { throw CutSearch(hops: hops, isOpen: isOpen, cause: error) }
             return hops
         }
     }

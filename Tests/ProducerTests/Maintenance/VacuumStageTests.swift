@@ -247,6 +247,24 @@ import Testing
         }
     }
 
+    @Test func `of two vacuums the second is missed when it did not come, too`() async throws {
+        let stages =
+            "{target: Parents}, {vacuum: touched}, {target: Others}, "
+            + "{vacuum: touched, name: later, window: \"${WINDOW:-00:00-24:00}\"}"
+        try await self.withTables(stages) { bed in
+            try await bed.run("INSERT INTO others VALUES (1000, now() - interval '2 days')")
+            let first = try await self.procedure(self.outsideWindow(bed))
+            #expect(
+                first.states == ["Parents: finished", "vacuum: finished", "Others: finished", "later: skipped"]
+            )
+            let second = try await self.procedure(bed)
+            #expect(second.rows == 0)
+            try self.expectVacuumed(["children", "notes", "others", "parents"], second, bed)
+            let third = try await self.procedure(bed)
+            #expect(try third.stage("later").reason == "the procedure has deleted nothing")
+        }
+    }
+
     @Test func `with nothing deleted there is nothing to do`() async throws {
         try await self.withTables("{target: Others}, {vacuum: touched}") { bed in
             let record = try await self.procedure(bed)
