@@ -37,7 +37,6 @@ package struct ReferenceCosts: Sendable, Equatable {
 
     /// Rows go on to children's children at most so many levels deep, or tables that refer to each other would never end.
     private static let levels = 16
-
 }
 
 extension ReferenceCosts {

@@ -11,6 +11,7 @@ package struct Services: Sendable {
     package let catalog: Catalog
     package let ledger: Ledger
     package var logger: Logger
+    /// For all connections that are made from now on.
     package var patience = Patience()
 
     /// - Throws: `ConfigurationError`.

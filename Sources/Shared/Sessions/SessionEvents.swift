@@ -23,6 +23,7 @@ struct SessionEvents {
 
     /// Events per statement.
     private static let batch = 500
+
     init(
         queue: Queue,
         token: String,
