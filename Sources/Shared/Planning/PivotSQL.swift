@@ -25,6 +25,7 @@ struct PivotSQL: Sendable {
         let orders = resolved.order.indices.map { position in
             "(p.order_values[\(position + 1)])::\(resolved.order[position].type) AS o\(position + 1)"
         }
+        let values = (["p.ordinal"] + groups + orders).joined(separator: ", ")
         let from: String
         var conditions: [String] = []
         switch source {
@@ -38,12 +39,16 @@ struct PivotSQL: Sendable {
             }
         case .query(let query): from = "(\(query))"
         }
-        if proven { conditions.append(self.proof()) }
+        let filter = conditions.isEmpty ? "" : " WHERE " + conditions.joined(separator: " AND ")
+        let pivots = "SELECT \(values)\(proven ? ", p.witnesses" : "") FROM \(from) AS p\(filter)"
+        if !proven { return "\(RuleSQL.pivot) AS MATERIALIZED (\(pivots))" }
+        let names =
+            ["ordinal"] + resolved.group.indices.map { "g\($0 + 1)" } + resolved.order.indices.map { "o\($0 + 1)" }
+        // The inner query reads each text as a value once, instead of at every look at it.
         return """
             \(RuleSQL.pivot) AS MATERIALIZED (
-              SELECT \((["p.ordinal"] + groups + orders).joined(separator: ", "))
-              FROM \(from) AS p
-              \(conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: "\n    AND "))
+              SELECT \(names.map { "p.\($0)" }.joined(separator: ", ")) FROM (\(pivots) OFFSET 0) AS p
+              WHERE \(self.proof())
             )
             """
     }
@@ -59,13 +64,12 @@ struct PivotSQL: Sendable {
                 + "(p.witnesses[i][\(position + 1)])::\(resolved.key[position].type)"
         }
         let columns = resolved.order.map { self.rule.plain($0.name) }
-        let pivots = resolved.order.indices.map { "(p.order_values[\($0 + 1)])::\(resolved.order[$0].type)" }
+        let pivots = resolved.order.indices.map { "p.o\($0 + 1)" }
         conditions.append("(\(columns.joined(separator: ", "))) >= (\(pivots.joined(separator: ", ")))")
         conditions += resolved.order.filter { !$0.isNotNull }.map { "\(self.rule.plain($0.name)) IS NOT NULL" }
         let group = resolved.group.indices.map { position in
             let value = self.rule.groupValue(position, open: true)
-            return "\(value) IS NOT DISTINCT FROM (p.group_values[\(position + 1)])::"
-                + resolved.group[position].facts.type
+            return "\(value) IS NOT DISTINCT FROM p.g\(position + 1)"
         }
         return """
             (SELECT count(*) FROM generate_series(1, \(count)) AS i

@@ -45,7 +45,9 @@ package struct SQLText: Sendable {
 
     /// A name as a quoted identifier.
     package static func quoted(_ name: String) -> String {
-        "\"" + name.replacing("\"", with: "\"\"") + "\""
+        // Names seldom hold a quote, and every batch quotes dozens.
+        let inner = name.utf8.contains(UInt8(ascii: "\"")) ? name.replacing("\"", with: "\"\"") : name
+        return "\"\(inner)\""
     }
 
     /// A schema-qualified name, quoted.

@@ -47,6 +47,8 @@ package struct Queue: Sendable {
         package var lease: Duration
         /// Free slots: a batch is claimed only when it can start at once.
         package var slots: Int
+        /// Batches that are done, at most 100, told before anything is claimed.
+        package var settlements: [Settlement]
         /// Leases to look for that ran out, with the cursor of each stream; nil when it is not time yet.
         package var reclaim: [String: String]?
         /// Most open batches of a run to plan ahead, and most before any was measured.
@@ -56,12 +58,14 @@ package struct Queue: Sendable {
             consumer: String,
             lease: Duration,
             slots: Int,
+            settlements: [Settlement] = [],
             reclaim: [String: String]?,
             ahead: (most: Int, unmeasured: Int) = Queue.ahead
         ) {
             self.consumer = consumer
             self.lease = lease
             self.slots = slots
+            self.settlements = settlements
             self.reclaim = reclaim
             self.ahead = ahead
         }
@@ -76,6 +80,8 @@ package struct Queue: Sendable {
         package var leases: [Lease] = []
         package var step: StepLease?
         package var cursors: [String: String] = [:]
+        /// Whether the queue has taken the poll's settlements in.
+        package var isSettled = false
         /// Milliseconds until the next delayed batch is due; nil when none waits.
         package var nextDue: Int?
         /// Entries that are no batches, one sentence each.
@@ -86,9 +92,11 @@ package struct Queue: Sendable {
         package init() {}
     }
 
-    /// Promotes what is due, takes over leases that ran out, claims batches for the slots that stay free, and a step.
+    /// Takes over leases that ran out, settles what is done, promotes what is due, claims batches for the slots that stay free,
+    /// and a step.
     ///
-    /// Repeating it may claim more than `slots`; what is claimed and never started is reclaimed after a lease.
+    /// Settling and claiming are one round trip: a slot is idle meanwhile, and Redis may be far away. Repeating it may claim more
+    /// than `slots`; what is claimed and never started is reclaimed after a lease.
     package func poll(_ poll: Poll) async throws -> Work {
         let prefix = self.keys.prefix
         var work = Work()
@@ -111,6 +119,7 @@ package struct Queue: Sendable {
                 if error.isConnectionProblem { return work }
             }
         }
+        let settling = poll.settlements.isEmpty ? [] : [self.settling(poll.settlements, consumer: poll.consumer)]
         let requests: [RedisRequest] = [
             .script(QueueScripts.promote, keys: [prefix], arguments: ["100"]),
             .script(
@@ -127,8 +136,10 @@ package struct Queue: Sendable {
             ),
         ]
         do {
-            let replies = try await self.redis.pipeline(requests)
+            var replies = try await self.redis.pipeline(settling + requests)
             for reply in replies { if case .failure(let error) = reply { work.failure = error } }
+            work.isSettled = replies.prefix(settling.count).allSatisfy { $0.value != nil }
+            replies.removeFirst(settling.count)
             if let due = replies[0].value?.array?.last?.int, due >= 0 { work.nextDue = due }
             self.add(replies[1].value?.array ?? [], to: &work)
             work.step = replies[2].value.flatMap(Self.step)
@@ -187,6 +198,11 @@ package struct Queue: Sendable {
     /// Settles batches as done; false for each whose lease was lost, which after a commit is no failure: the ledger has
     /// the row, and whoever holds the lease now settles it from there.
     package func acknowledge(_ settlements: [Settlement], consumer: String) async throws -> [Bool] {
+        let reply = try await self.redis.pipeline([self.settling(settlements, consumer: consumer)])[0].get()
+        return (reply.array ?? []).map { $0.int == 1 }
+    }
+
+    private func settling(_ settlements: [Settlement], consumer: String) -> RedisRequest {
         let arguments = settlements.flatMap { settlement in
             let lease = settlement.lease
             return [
@@ -196,12 +212,7 @@ package struct Queue: Sendable {
                 String(settlement.isMeasured && lease.message.units > 0 ? settlement.microseconds : 0),
             ]
         }
-        let reply = try await self.redis.evaluate(
-            QueueScripts.ack,
-            keys: [self.keys.prefix],
-            arguments: [consumer] + arguments
-        )
-        return (reply.array ?? []).map { $0.int == 1 }
+        return .script(QueueScripts.ack, keys: [self.keys.prefix], arguments: [consumer] + arguments)
     }
 
     /// Forgets consumers and workers that have been silent for longer than `age`, and dead letters that are too old.

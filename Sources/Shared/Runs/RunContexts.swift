@@ -8,6 +8,8 @@ package actor RunContexts {
     private let stores: Stores
     private var knownObjects: [String: (context: ObjectContext, read: ContinuousClock.Instant)] = [:]
     private var known: [String: (context: RunContext, read: ContinuousClock.Instant)] = [:]
+    /// Runs that are being read, with those who wait for that.
+    private var reading: [String: [CheckedContinuation<Void, Never>]] = [:]
 
     /// A worker is at a handful of runs; beyond this it starts over.
     private static let most = 64
@@ -21,9 +23,18 @@ package actor RunContexts {
 
     /// The context of a run.
     ///
+    /// All slots of a worker ask for a new run's at once, and reading it is dear on a fresh connection: one of them reads, and
+    /// if it fails, the next one.
+    ///
     /// - Throws: what `RunContext.load` throws.
     package func context(_ run: String, _ connection: PostgresConnection) async throws -> RunContext {
-        if let context = self.recent(run) { return context }
+        while true {
+            if let context = self.recent(run) { return context }
+            guard self.reading[run] != nil else { break }
+            await withCheckedContinuation { self.reading[run]?.append($0) }
+        }
+        self.reading[run] = []
+        defer { for waiting in self.reading.removeValue(forKey: run) ?? [] { waiting.resume() } }
         let context = try await RunContext.load(
             run,
             catalog: self.catalog,

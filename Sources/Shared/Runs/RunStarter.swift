@@ -56,6 +56,7 @@ package struct RunStarter: Sendable {
         try await self.ledger.setup(connection)
         try await self.queue.setup()
         let drains = try await self.drain(plan, terms, priority: priority, timeout: timeout, knobs, connection)
+        let warnings = try await TimeZoneDefaults.read(connection).warnings(plan.resolved)
         var new = Self.newRun(plan, knobs, priority: priority, batchRows: batchRows, timeout: timeout)
         new.after = drains
         let (record, isNew) = try await self.begin(new, connection)
@@ -63,7 +64,7 @@ package struct RunStarter: Sendable {
             await self.contexts?.keep(
                 RunContext(record: record, resolved: plan.resolved, namespace: self.ledger.namespace)
             )
-            for warning in try await TimeZoneDefaults.read(connection).warnings(plan.resolved) { self.warn(warning) }
+            for warning in warnings { self.warn(warning) }
         }
         return (record, isNew)
     }

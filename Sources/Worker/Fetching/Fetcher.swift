@@ -10,7 +10,10 @@ struct Fetcher {
     let configuration: EbbConfiguration
 
     private var lease: Duration { self.configuration.leases.duration }
-    private var verdicts: [Verdict] = []
+    /// Not yet delivered.
+    private var settlements: [Settlement] = []
+    /// Not yet delivered: verdicts on batches that are not done.
+    private var returns: [Verdict] = []
     private var held: Set<Lease> = []
     private var cursors: [String: String]
     private var nextReclaim: ContinuousClock.Instant
@@ -19,7 +22,7 @@ struct Fetcher {
     /// Leases are taken over at every poll with a free slot, but at most this often.
     private static let reclaimInterval = Duration.seconds(1)
     /// Settlements per script: it handles at most 100.
-    private static let settlements = 100
+    private static let mostSettlements = 100
 
     init(queue: Queue, consumer: String, configuration: EbbConfiguration) {
         self.queue = queue
@@ -35,27 +38,36 @@ struct Fetcher {
 
     /// Takes a verdict in; it is delivered with the next fetch, or on leaving.
     mutating func settle(_ verdict: Verdict) {
-        self.verdicts.append(verdict)
+        if case .done(let settlement) = verdict {
+            self.settlements.append(settlement)
+        } else {
+            self.returns.append(verdict)
+        }
         self.held.remove(verdict.lease)
     }
 
-    /// Delivers verdicts and, with a free slot, fetches work.
+    /// Delivers verdicts and, with a free slot, fetches work, in one round trip where it can.
     ///
     /// - Throws: `RedisError`; what was not delivered is kept.
     mutating func fetch(slots: Int, _ logger: Logger) async throws -> Queue.Work {
-        try await self.deliver()
+        let now = ContinuousClock.now
+        let reclaims = slots > 0 && now >= self.nextReclaim
+        // What is done must not look like a lease that ran out.
+        if slots == 0 || reclaims || self.settlements.count > Self.mostSettlements { try await self.acknowledge() }
+        try await self.giveBack()
         try await self.keepHouse()
         guard slots > 0 else { return Queue.Work() }
-        let now = ContinuousClock.now
-        let reclaims = now >= self.nextReclaim
+        let settlements = self.settlements
         let work = try await self.queue.poll(
             Queue.Poll(
                 consumer: self.consumer,
                 lease: self.lease,
                 slots: slots,
+                settlements: settlements,
                 reclaim: reclaims ? self.cursors : nil
             )
         )
+        if work.isSettled { self.settlements.removeAll() }
         if reclaims {
             self.nextReclaim = now + min(Self.reclaimInterval, self.lease / 3)
             self.cursors.merge(work.cursors) { $1 }
@@ -67,21 +79,23 @@ struct Fetcher {
 
     /// Delivers what is left and removes this worker from the queue.
     mutating func leave() async throws {
-        try await self.deliver()
+        try await self.acknowledge()
+        try await self.giveBack()
         try await self.queue.leave(self.consumer)
     }
 
-    private mutating func deliver() async throws {
-        let settlements = self.verdicts.compactMap { verdict in
-            if case .done(let settlement) = verdict { settlement } else { nil }
-        }
-        for start in stride(from: 0, to: settlements.count, by: Self.settlements) {
-            let chunk = settlements[start..<min(start + Self.settlements, settlements.count)]
+    private mutating func acknowledge() async throws {
+        while !self.settlements.isEmpty {
+            let chunk = self.settlements.prefix(Self.mostSettlements)
             // A lost lease after a commit is no failure: the ledger has the row, and the lease's new holder settles it.
             _ = try await self.queue.acknowledge(Array(chunk), consumer: self.consumer)
+            self.settlements.removeFirst(chunk.count)
         }
-        for verdict in self.verdicts { try await self.giveBack(verdict) }
-        self.verdicts.removeAll()
+    }
+
+    private mutating func giveBack() async throws {
+        for verdict in self.returns { try await self.giveBack(verdict) }
+        self.returns.removeAll()
     }
 
     private func giveBack(_ verdict: Verdict) async throws {

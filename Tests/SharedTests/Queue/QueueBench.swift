@@ -46,9 +46,17 @@ struct QueueBench: Sendable {
         try await self.poll(consumer, slots).leases
     }
 
-    func poll(_ consumer: String, _ slots: Int = 1) async throws -> Queue.Work {
+    func poll(_ consumer: String, _ slots: Int = 1, settling settlements: [Settlement] = []) async throws -> Queue.Work
+    {
         try await self.queue.poll(
-            Queue.Poll(consumer: consumer, lease: .seconds(60), slots: slots, reclaim: nil, ahead: (0, 0))
+            Queue.Poll(
+                consumer: consumer,
+                lease: .seconds(60),
+                slots: slots,
+                settlements: settlements,
+                reclaim: nil,
+                ahead: (0, 0)
+            )
         )
     }
 

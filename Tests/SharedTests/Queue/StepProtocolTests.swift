@@ -49,6 +49,45 @@ import Testing
         }
     }
 
+    @Test func `a poll settles first, so that what comes after a run's last batch is in the same answer`() async throws
+    {
+        try await QueueBench.with { bench in
+            let (record, step) = try await bench.run()
+            try await bench.append(2, step)
+            #expect(try await bench.queue.advance(step, ["step": "drain", "state": "running"]))
+            try await bench.queue.release(step)
+            let first = try #require(try await bench.claim("a").first)
+            let next = try await bench.poll("a", settling: [bench.settlement(first)])
+            #expect(next.isSettled)
+            #expect(next.step == nil)
+            let last = try #require(next.leases.first)
+            let end = try await bench.poll("a", settling: [bench.settlement(first), bench.settlement(last)])
+            #expect(end.isSettled, "that one was settled before is no failure")
+            #expect(end.failure == nil)
+            #expect(end.step?.step == .verify)
+            #expect(try await bench.counts(record.run)["done"] == 2)
+            #expect(try await bench.counts(record.run)["rows"] == 20)
+        }
+    }
+
+    @Test func `settlements that the queue refuses are not taken for settled`() async throws {
+        try await QueueBench.with { bench in
+            let (record, step) = try await bench.run()
+            try await bench.append(2, step)
+            let lease = try #require(try await bench.claim("a").first)
+            let key = lease.stream
+            _ = try await bench.queue.redis.send("RENAME", key, key + ":away")
+            _ = try await bench.queue.redis.send("SET", key, "no stream")
+            let refused = try await bench.poll("a", settling: [bench.settlement(lease)])
+            #expect(!refused.isSettled)
+            #expect(refused.failure != nil)
+            _ = try await bench.queue.redis.send("RENAME", key + ":away", key)
+            let accepted = try await bench.poll("a", settling: [bench.settlement(lease)])
+            #expect(accepted.isSettled)
+            #expect(try await bench.counts(record.run)["done"] == 1)
+        }
+    }
+
     @Test func `planning waits when enough is ahead, sooner while nothing was measured and workers live`() async throws
     {
         try await QueueBench.with { bench in
