@@ -24,6 +24,7 @@ package struct SQLState: RawRepresentable, Hashable, Sendable {
 
 extension SQLState {
     package static let connectionFailure = SQLState(rawValue: "08006")
+    package static let invalidParameterValue = SQLState(rawValue: "22023")
     package static let notNullViolation = SQLState(rawValue: "23502")
     /// A foreign key's RESTRICT, from PostgreSQL 18 on; ``foreignKeyViolation`` before.
     package static let restrictViolation = SQLState(rawValue: "23001")

@@ -54,4 +54,25 @@ import Testing
             #expect(plan.output.contains("sessions of app begin with TimeZone Asia/Tokyo"), "\(plan.output)")
         }
     }
+
+    /// As after a move to a server whose time zones no longer have old names.
+    @Test func `keeps no run from beginning when a zone is unknown by now`() async throws {
+        try await withPostgresSandbox(Events.target(keepsNewest: false)) { sandbox, _ in
+            try await sandbox.createEvents(100, keepsNewest: false)
+            try await sandbox.execute(
+                "ALTER TABLE \(sandbox.schema).events ALTER created_at TYPE timestamp",
+                "CREATE ROLE app",
+                "ALTER ROLE app SET timezone = 'Asia/Tokyo'",
+                "UPDATE pg_db_role_setting SET setconfig = ARRAY['TimeZone=Asia/Atlantis']"
+            )
+            let sentence = "cannot be read (time zone \"Asia/Atlantis\" not recognized)"
+            let plan = try await sandbox.producer("plan", "Events")
+            #expect(plan.status == .exited(0), "\(plan.errors)")
+            #expect(plan.output.contains(sentence), "\(plan.output)")
+            let outcome = try await sandbox.producer("cleanup", "Events", "--workers", "1")
+            #expect(outcome.status == .exited(0), "\(outcome.errors)")
+            #expect(outcome.errors.contains(sentence), "\(outcome.errors)")
+            try await sandbox.expectSurvivors()
+        }
+    }
 }

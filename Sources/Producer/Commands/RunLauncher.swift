@@ -16,8 +16,48 @@ struct RunLauncher: Sendable {
 
     /// Starts a run, or finds the unfinished one, and plans as far as it can be planned now.
     ///
+    /// One whose time is over, since nobody was there to end it, ends first: it would at its next step anyway, and must not take
+    /// the command that found it with it.
+    ///
     /// - `timeout`: of a new run; one that is found keeps its own.
     func start(
+        _ entry: CatalogEntry,
+        knobs: KnobValues,
+        priority: Priority,
+        batchRows: Int?,
+        timeout: Duration?
+    ) async throws -> (run: RunRecord, isNew: Bool) {
+        let began = ContinuousClock.now
+        func begin(_ timeout: Duration?) async throws -> (run: RunRecord, isNew: Bool) {
+            try await self.begin(entry, knobs: knobs, priority: priority, batchRows: batchRows, timeout: timeout)
+        }
+        var (record, isNew) = try await begin(timeout)
+        if !isNew && record.isTimedOut {
+            let isOver = try await self.end(record, within: timeout)
+            let left = timeout.map { $0 - began.duration(to: .now) }
+            if isOver && left ?? .seconds(1) > .zero { (record, isNew) = try await begin(left) }
+        }
+        if !isNew && !self.isQuiet { print("run \(record.run) of \(record.title) is not over yet; it goes on") }
+        try await self.plan(record.run)
+        return (record, isNew)
+    }
+
+    /// Sees a run whose time is over to its end, after those that it waits for, whose time is over, too.
+    ///
+    /// - Returns: whether it is over.
+    private func end(_ record: RunRecord, within limit: Duration?) async throws -> Bool {
+        let longest = self.session.services.configuration.leases.duration * 3
+        let deadline = ContinuousClock.now + min(longest, limit ?? longest)
+        for other in record.after {
+            let other = try await self.session.services.ledger.run(other, self.session.connection)
+            guard let other, other.isTimedOut else { continue }
+            _ = try await self.waitForEnd(of: other.run, within: ContinuousClock.now.duration(to: deadline))
+        }
+        let end = try await self.waitForEnd(of: record.run, within: ContinuousClock.now.duration(to: deadline))
+        return end?.state.isOver ?? true
+    }
+
+    private func begin(
         _ entry: CatalogEntry,
         knobs: KnobValues,
         priority: Priority,
@@ -28,10 +68,9 @@ struct RunLauncher: Sendable {
             [logger = self.session.services.logger] warning in
             logger.log(.warning, "a run may not do what is wanted", [.target: "\(entry.name)", .error: "\(warning)"])
         }
-        let (record, isNew): (RunRecord, Bool)
         switch entry {
         case .table(let target):
-            (record, isNew) = try await starter.start(
+            return try await starter.start(
                 target,
                 knobs: knobs,
                 priority: priority,
@@ -40,7 +79,7 @@ struct RunLauncher: Sendable {
                 self.session.connection
             )
         case .objects(let target):
-            (record, isNew) = try await starter.start(
+            return try await starter.start(
                 target,
                 store: try self.session.services.store(of: target),
                 knobs: knobs,
@@ -49,9 +88,6 @@ struct RunLauncher: Sendable {
                 self.session.connection
             )
         }
-        if !isNew && !self.isQuiet { print("run \(record.run) of \(record.title) is not over yet; it goes on") }
-        try await self.plan(record.run)
-        return (record, isNew)
     }
 
     /// What became of starting a target: a run for each of its schemas, or just one.

@@ -36,6 +36,9 @@ package struct RunRecord: Sendable, Hashable {
     /// For people: its target and where that is.
     package var title: String { self.strategy == .prefix ? self.target : "\(self.target) in \(self.schema)" }
 
+    /// Whether its deadline had passed when it was read, while it was not over.
+    package var isTimedOut: Bool { self.finishedAt == nil && self.millisecondsLeft ?? 1 <= 0 }
+
     /// The values that its statements bind.
     package var terms: RunTerms {
         RunTerms(run: self.run, createdAt: self.createdAt, cutoff: self.cutoff, keep: self.knobs.keep)

@@ -61,7 +61,7 @@ struct PivotSQL: Sendable {
         let count = self.rule.terms.keep ?? 0
         var conditions = resolved.key.indices.map { position in
             "\(self.rule.plain(resolved.key[position].name)) = "
-                + "(p.witnesses[i][\(position + 1)])::\(resolved.key[position].type)"
+                + "(p.witnesses[ebb_witness.number][\(position + 1)])::\(resolved.key[position].type)"
         }
         let columns = resolved.order.map { self.rule.plain($0.name) }
         let pivots = resolved.order.indices.map { "p.o\($0 + 1)" }
@@ -72,7 +72,7 @@ struct PivotSQL: Sendable {
             return "\(value) IS NOT DISTINCT FROM p.g\(position + 1)"
         }
         return """
-            (SELECT count(*) FROM generate_series(1, \(count)) AS i
+            (SELECT count(*) FROM generate_series(1, \(count)) AS ebb_witness (number)
                   WHERE EXISTS (SELECT FROM \(resolved.facts.name) AS \(RuleSQL.row)
                                 WHERE \(conditions.joined(separator: " AND "))
                                   AND \(self.nested(group)) OFFSET 0)) = \(count)

@@ -12,15 +12,23 @@ package struct TimeZoneDefaults: Sendable, Equatable {
     }
 
     let defaults: [Default]
+    /// Why they could not be read; nil when they were.
+    var problem: String? = nil
 
     /// Reads this session's default, and those of all roles in this database.
     ///
-    /// A zone is UTC when its clock shows the same all year.
+    /// A zone is UTC when its clock shows the same all year. One that the server does not know (any more) keeps the others from
+    /// being read: that is a problem to warn of, not a reason to stop.
     package static func read(_ connection: PostgresConnection) async throws -> TimeZoneDefaults {
         let settings = TransactionSettings.readingFacts.statement()
-        let rows = try await connection.transaction(readOnly: true) { connection in
-            _ = try connection.run(settings.sql, settings.parameters)
-            return try connection.run(Self.query).rows
+        let rows: [PostgresRow]
+        do {
+            rows = try await connection.transaction(readOnly: true) { connection in
+                _ = try connection.run(settings.sql, settings.parameters)
+                return try connection.run(Self.query).rows
+            }
+        } catch let error as PostgresError where error.sqlState == .invalidParameterValue {
+            return TimeZoneDefaults(defaults: [], problem: error.message)
         }
         return TimeZoneDefaults(
             defaults: try rows.map { Default(zone: try $0.text(0), sessions: try $0.text(1)) }
@@ -48,8 +56,10 @@ package struct TimeZoneDefaults: Sendable, Equatable {
 
     /// What to look into before rows of the target die by columns without a time zone; one sentence a column.
     package func warnings(_ resolved: ResolvedTarget) -> [String] {
-        guard !self.defaults.isEmpty else { return [] }
-        let sessions = self.defaults.map { "\($0.sessions) begin with TimeZone \($0.zone)" }.joined(separator: ", ")
+        guard !self.defaults.isEmpty || self.problem != nil else { return [] }
+        let sessions =
+            self.problem.map { "in which time zones sessions begin cannot be read (\($0))" }
+            ?? self.defaults.map { "\($0.sessions) begin with TimeZone \($0.zone)" }.joined(separator: ", ")
         return [resolved.age, resolved.expiry].compactMap { $0 }.filter { $0.type == "timestamp" }.map { column in
             let table = column.join.map { resolved.facts.joined[$0].name } ?? resolved.facts.name
             let name = SQLText.quoted(column.facts.name)

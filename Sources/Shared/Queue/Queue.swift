@@ -47,7 +47,7 @@ package struct Queue: Sendable {
         package var lease: Duration
         /// Free slots: a batch is claimed only when it can start at once.
         package var slots: Int
-        /// Batches that are done, at most 100, told before anything is claimed.
+        /// Batches that are done, at most 100; told before anything is taken over or claimed.
         package var settlements: [Settlement]
         /// Leases to look for that ran out, with the cursor of each stream; nil when it is not time yet.
         package var reclaim: [String: String]?
@@ -92,25 +92,35 @@ package struct Queue: Sendable {
         package init() {}
     }
 
-    /// Takes over leases that ran out, settles what is done, promotes what is due, claims batches for the slots that stay free,
+    /// Settles what is done, takes over leases that ran out, promotes what is due, claims batches for the slots that stay free,
     /// and a step.
     ///
-    /// Settling and claiming are one round trip: a slot is idle meanwhile, and Redis may be far away. Repeating it may claim more
-    /// than `slots`; what is claimed and never started is reclaimed after a lease.
+    /// All in one round trip, unless leases are looked for: slots are idle meanwhile, and Redis may be far away. Repeating it may
+    /// claim more than `slots`; what is claimed and never started is reclaimed after a lease.
     package func poll(_ poll: Poll) async throws -> Work {
         let prefix = self.keys.prefix
         var work = Work()
+        var settling = poll.settlements.isEmpty ? [] : [self.settling(poll.settlements, consumer: poll.consumer)]
+        // Sends requests behind the settlements, which go with the first that are sent.
+        func send(_ requests: [RedisRequest]) async throws -> [Result<RESPValue, RedisError>] {
+            let settled = settling.count
+            let replies = try await self.redis.pipeline(settling + requests)
+            settling = []
+            for reply in replies { if case .failure(let error) = reply { work.failure = error } }
+            if settled > 0 { work.isSettled = replies[0].value != nil }
+            return Array(replies.dropFirst(settled))
+        }
         // One stream after the other, so that what is taken over never exceeds the slots; at most once a second.
         for (stream, cursor) in poll.reclaim ?? [:] where work.leases.count < poll.slots {
             do {
-                let reply =
-                    try await self.redis.evaluate(
-                        QueueScripts.reclaim,
-                        keys: [prefix, stream],
-                        arguments: [
-                            poll.consumer, poll.lease.milliseconds, cursor, String(poll.slots - work.leases.count),
-                        ]
-                    ).array ?? []
+                let request = RedisRequest.script(
+                    QueueScripts.reclaim,
+                    keys: [prefix, stream],
+                    arguments: [
+                        poll.consumer, poll.lease.milliseconds, cursor, String(poll.slots - work.leases.count),
+                    ]
+                )
+                let reply = try await send([request])[0].get().array ?? []
                 work.cursors[stream] = reply.first?.string ?? "0-0"
                 self.add(reply.last?.array ?? [], to: &work)
             } catch let error as RedisError {
@@ -119,7 +129,6 @@ package struct Queue: Sendable {
                 if error.isConnectionProblem { return work }
             }
         }
-        let settling = poll.settlements.isEmpty ? [] : [self.settling(poll.settlements, consumer: poll.consumer)]
         let requests: [RedisRequest] = [
             .script(QueueScripts.promote, keys: [prefix], arguments: ["100"]),
             .script(
@@ -136,10 +145,7 @@ package struct Queue: Sendable {
             ),
         ]
         do {
-            var replies = try await self.redis.pipeline(settling + requests)
-            for reply in replies { if case .failure(let error) = reply { work.failure = error } }
-            work.isSettled = replies.prefix(settling.count).allSatisfy { $0.value != nil }
-            replies.removeFirst(settling.count)
+            let replies = try await send(requests)
             if let due = replies[0].value?.array?.last?.int, due >= 0 { work.nextDue = due }
             self.add(replies[1].value?.array ?? [], to: &work)
             work.step = replies[2].value.flatMap(Self.step)

@@ -7,9 +7,9 @@ package actor RunContexts {
     private let ledger: Ledger
     private let stores: Stores
     private var knownObjects: [String: (context: ObjectContext, read: ContinuousClock.Instant)] = [:]
+    /// How often something was forgotten: what was being read meanwhile is not kept.
+    private var forgotten = 0
     private var known: [String: (context: RunContext, read: ContinuousClock.Instant)] = [:]
-    /// Runs that are being read, with those who wait for that.
-    private var reading: [String: [CheckedContinuation<Void, Never>]] = [:]
 
     /// A worker is at a handful of runs; beyond this it starts over.
     private static let most = 64
@@ -23,25 +23,17 @@ package actor RunContexts {
 
     /// The context of a run.
     ///
-    /// All slots of a worker ask for a new run's at once, and reading it is dear on a fresh connection: one of them reads, and
-    /// if it fails, the next one.
-    ///
     /// - Throws: what `RunContext.load` throws.
     package func context(_ run: String, _ connection: PostgresConnection) async throws -> RunContext {
-        while true {
-            if let context = self.recent(run) { return context }
-            guard self.reading[run] != nil else { break }
-            await withCheckedContinuation { self.reading[run]?.append($0) }
-        }
-        self.reading[run] = []
-        defer { for waiting in self.reading.removeValue(forKey: run) ?? [] { waiting.resume() } }
+        if let context = self.recent(run) { return context }
+        let before = self.forgotten
         let context = try await RunContext.load(
             run,
             catalog: self.catalog,
             ledger: self.ledger,
             connection
         )
-        self.keep(context)
+        if self.forgotten == before { self.keep(context) }
         return context
     }
 
@@ -53,8 +45,9 @@ package actor RunContexts {
         if let context = self.recent(record.run), context.record.definitionHash == record.definitionHash {
             return context
         }
+        let before = self.forgotten
         let context = try await RunContext.load(record, catalog: self.catalog, ledger: self.ledger, connection)
-        self.keep(context)
+        if self.forgotten == before { self.keep(context) }
         return context
     }
 
@@ -74,6 +67,7 @@ package actor RunContexts {
     /// - Throws: what `ObjectContext.load` throws.
     package func objects(_ run: String, _ connection: PostgresConnection) async throws -> ObjectContext {
         if let (context, read) = self.knownObjects[run], read + Self.age > .now { return context }
+        let before = self.forgotten
         let context = try await ObjectContext.load(
             run,
             catalog: self.catalog,
@@ -81,13 +75,16 @@ package actor RunContexts {
             ledger: self.ledger,
             connection
         )
-        if self.knownObjects.count >= Self.most { self.knownObjects.removeAll() }
-        self.knownObjects[run] = (context, .now)
+        if self.forgotten == before {
+            if self.knownObjects.count >= Self.most { self.knownObjects.removeAll() }
+            self.knownObjects[run] = (context, .now)
+        }
         return context
     }
 
     /// Lets a run's context be read anew, since its table may be changed by the time it goes on.
     package func forget(_ run: String) {
+        self.forgotten += 1
         self.known[run] = nil
         self.knownObjects[run] = nil
     }

@@ -56,7 +56,6 @@ package struct RunStarter: Sendable {
         try await self.ledger.setup(connection)
         try await self.queue.setup()
         let drains = try await self.drain(plan, terms, priority: priority, timeout: timeout, knobs, connection)
-        let warnings = try await TimeZoneDefaults.read(connection).warnings(plan.resolved)
         var new = Self.newRun(plan, knobs, priority: priority, batchRows: batchRows, timeout: timeout)
         new.after = drains
         let (record, isNew) = try await self.begin(new, connection)
@@ -64,7 +63,7 @@ package struct RunStarter: Sendable {
             await self.contexts?.keep(
                 RunContext(record: record, resolved: plan.resolved, namespace: self.ledger.namespace)
             )
-            for warning in warnings { self.warn(warning) }
+            for warning in try await TimeZoneDefaults.read(connection).warnings(plan.resolved) { self.warn(warning) }
         }
         return (record, isNew)
     }
@@ -72,13 +71,15 @@ package struct RunStarter: Sendable {
     /// Writes a run into the ledger, unless its target has one, and makes it known to the queue.
     func begin(_ new: Ledger.NewRun, _ connection: PostgresConnection) async throws -> (run: RunRecord, isNew: Bool) {
         let (record, isNew) = try await self.ledger.create(new, connection)
-        guard record.knobs == new.knobs else {
+        // One that only has to end does so whatever it was made with.
+        let goesOn = !record.isTimedOut
+        guard !goesOn || record.knobs == new.knobs else {
             throw RunRefusal(
                 "target \(new.target) has an unfinished run \(record.run) with other knobs "
                     + "(\(record.knobs.words)), asked for \(new.knobs.words); let it end or cancel it first"
             )
         }
-        guard record.definitionHash == new.definitionHash else {
+        guard !goesOn || record.definitionHash == new.definitionHash else {
             throw RunContext.Obstacle.otherDefinition(run: record.run, target: new.target)
         }
         do {

@@ -52,18 +52,19 @@ struct Fetcher {
     mutating func fetch(slots: Int, _ logger: Logger) async throws -> Queue.Work {
         let now = ContinuousClock.now
         let reclaims = slots > 0 && now >= self.nextReclaim
-        // What is done must not look like a lease that ran out.
-        if slots == 0 || reclaims || self.settlements.count > Self.mostSettlements { try await self.acknowledge() }
+        // What failed is judged by what is done, so that is told first. There may be a step beside batches in all slots.
+        if slots <= 0 || !self.returns.isEmpty || self.settlements.count > Self.mostSettlements {
+            try await self.acknowledge()
+        }
         try await self.giveBack()
         try await self.keepHouse()
         guard slots > 0 else { return Queue.Work() }
-        let settlements = self.settlements
         let work = try await self.queue.poll(
             Queue.Poll(
                 consumer: self.consumer,
                 lease: self.lease,
                 slots: slots,
-                settlements: settlements,
+                settlements: self.settlements,
                 reclaim: reclaims ? self.cursors : nil
             )
         )

@@ -70,6 +70,27 @@ import Testing
         }
     }
 
+    @Test func `a poll settles before it looks for leases that ran out`() async throws {
+        try await QueueBench.with { bench in
+            let (record, step) = try await bench.run()
+            try await bench.append(2, step)
+            let leases = try await bench.claim("a", 2)
+            let work = try await bench.queue.poll(
+                Queue.Poll(
+                    consumer: "a",
+                    lease: .zero,
+                    slots: 2,
+                    settlements: [bench.settlement(leases[0])],
+                    reclaim: Dictionary(uniqueKeysWithValues: bench.queue.streams.map { ($0, "0-0") }),
+                    ahead: (0, 0)
+                )
+            )
+            #expect(work.isSettled)
+            #expect(work.leases.map(\.message.batch) == [leases[1].message.batch])
+            #expect(try await bench.counts(record.run)["done"] == 1)
+        }
+    }
+
     @Test func `settlements that the queue refuses are not taken for settled`() async throws {
         try await QueueBench.with { bench in
             let (record, step) = try await bench.run()

@@ -33,6 +33,17 @@ extension OracleCase {
             session: Self.foreign
         ),
         OracleCase(
+            name: "columns are named like something in Ebb's own statements",
+            setup: Events.setup(
+                then: [
+                    "i", "p", "t", "c", "rank", "ordinal", "number", "witnesses", "block", "branch", "next", "seen", "pivot",
+                    "edge", "tie", "rows", "run", "generation", "g1", "o1", "k1", "group_values", "order_values",
+                ].map { "ALTER TABLE events ADD \"\($0)\" integer NOT NULL DEFAULT 7" }
+            ),
+            target: Events.named + [Events.age, Events.newest(2)],
+            oracle: Events.oracle(keep: 2, and: "created_at < CUTOFF")
+        ),
+        OracleCase(
             name: "integers are seconds since 1970",
             setup: Events.setup(then: [
                 "ALTER TABLE events ALTER created_at TYPE bigint USING extract(epoch FROM created_at AT TIME ZONE 'UTC')"

@@ -85,7 +85,7 @@ extension TestBed {
     func rows(of table: String, missingIn other: String) async throws -> [String] {
         try await self.strings(
             """
-            SELECT t::text FROM \(table) AS t EXCEPT ALL SELECT o::text FROM \(other) AS o LIMIT 10
+            SELECT (t.*)::text FROM \(table) AS t EXCEPT ALL SELECT (o.*)::text FROM \(other) AS o LIMIT 10
             """
         )
     }
