@@ -19,9 +19,10 @@ package struct PostgresConfiguration: Sendable {
 
     private let summary: String
 
-    /// Checks the connection string without connecting.
+    /// Checks the connection string, which may be a URI for pgx, without connecting.
     ///
-    /// - Throws: ``PostgresError/Code/invalidConfiguration`` with one sentence that quotes nothing of `url`.
+    /// - Throws: ``PostgresError/Code/invalidConfiguration`` with one sentence that quotes nothing of `url` but, at most, a
+    ///   parameter's name.
     package init(
         url: String,
         applicationName: String,
@@ -30,10 +31,11 @@ package struct PostgresConfiguration: Sendable {
     ) throws(PostgresError) {
         // libpq would fall back to its environment variables and to a socket, which nobody means by an empty setting.
         guard !url.isEmpty else { throw PostgresError(.invalidConfiguration, "the database URL is empty") }
-        let options = try Self.parse(url)
+        let understood = try PgxConnectionURI.forLibpq(url)
+        let options = try Self.parse(understood)
         try Self.checkHost(options["host"])
         try Self.checkPort(options["port"])
-        self.url = url
+        self.url = understood
         self.applicationName = applicationName
         self.connectTimeout = connectTimeout
         self.patience = patience

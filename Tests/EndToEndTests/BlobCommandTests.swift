@@ -86,6 +86,57 @@ import Testing
         }
     }
 
+    /// Most blobs are layers and configurations, which no version names itself.
+    @Test(.timeLimit(.minutes(5)))
+    func `what only a part of an artifact refers to stays`() async throws {
+        try await Self.withRegistry { sandbox, bucket in
+            let keys = (0..<12).map(Self.key)
+            try await bucket.seed(keys.map { .init($0, size: 1_024, age: 2 * Self.day) })
+            let schema = sandbox.schema
+            try await sandbox.execute(
+                "INSERT INTO \(schema).artifactversion (manifest_blob_digest) VALUES ('\(keys[0])')"
+            )
+            // The first is a manifest, too, and the second is a part of two.
+            for key in Array(keys[..<6]) + [keys[1]] {
+                try await sandbox.execute(
+                    "INSERT INTO \(schema).artifactversionpart VALUES (gen_random_uuid(), '\(key)')"
+                )
+            }
+            let outcome = try await sandbox.producer("cleanup", "ArtifactBlob", "--workers", "1")
+            #expect(outcome.status == .exited(0), "\(outcome.errors)")
+            #expect(
+                outcome.output.contains("ArtifactBlob: finished, 6 objects deleted, 6 KiB reclaimed, "),
+                "\(outcome.output)"
+            )
+            #expect(Set(try await bucket.state().keys) == Set(keys[..<6]))
+
+            // Nothing but its row has kept it.
+            try await sandbox.execute(
+                "DELETE FROM \(schema).artifactversionpart WHERE artifact_blob_digest = '\(keys[5])'"
+            )
+            let later = try await sandbox.producer("cleanup", "ArtifactBlob", "--workers", "1")
+            #expect(later.status == .exited(0), "\(later.errors)")
+            #expect(later.output.contains("ArtifactBlob: finished, 1 object deleted, "), "\(later.output)")
+            #expect(Set(try await bucket.state().keys) == Set(keys[..<5]))
+        }
+    }
+
+    @Test(.timeLimit(.minutes(5)), arguments: ["plan", "enqueue"])
+    func `a wrong secret key is refused in one sentence, with nothing half done`(_ command: String) async throws {
+        try await Self.withRegistry { sandbox, bucket in
+            try await bucket.seed([.init(Self.key(0), age: 2 * Self.day)])
+            let wrong: [String: String?] = ["REGISTRY_S3_SECRET_ACCESS_KEY": "not-that-one"]
+            let outcome = try await sandbox.producer(command, "ArtifactBlob", environment: wrong)
+            #expect(outcome.status == .exited(2) && outcome.output == "", "\(outcome.output)")
+            #expect(outcome.complaints.count == 1, "\(outcome.errors)")
+            let sentence = "object storage, ListObjectsV2 of bucket \(bucket.name): SignatureDoesNotMatch: The request "
+            #expect(outcome.errors.hasPrefix(sentence), "\(outcome.errors)")
+            #expect(!outcome.errors.contains("not-that-one"), "\(outcome.errors)")
+            #expect(try await sandbox.leftTraces() == [])
+            #expect(try await bucket.state().keys == [Self.key(0)])
+        }
+    }
+
     @Test(.timeLimit(.minutes(5)))
     func `what a worker of its own warns of, a cleanup shows`() async throws {
         try await Self.withRegistry { sandbox, bucket in

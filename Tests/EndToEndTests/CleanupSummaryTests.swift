@@ -128,6 +128,25 @@ private struct ResultDocument: Decodable {
         }
     }
 
+    @Test(arguments: ["0", "0s"])
+    func `with a timeout of 0 has as long as it takes`(timeout: String) async throws {
+        try await self.withTables { sandbox in
+            let outcome = try await sandbox.run(
+                .producer,
+                ["cleanup", "Notes", "Events", "--workers", "1", "--timeout", timeout]
+            )
+            #expect(outcome.status == .exited(0), "\(outcome.errors)")
+            let lines = self.lines(outcome)
+            try #require(lines.count == 2, "\(outcome.output)")
+            #expect(lines[0].hasPrefix("Notes: finished, 1 005 rows deleted"), "\(lines[0])")
+            #expect(lines[1].contains(#/^Events: finished, 1 59[0-9] rows deleted/#), "\(lines[1])")
+            try await sandbox.expectSurvivors()
+            let runs = "SELECT count(*) FROM \(sandbox.namespace).run WHERE deadline"
+            #expect(try await sandbox.number("\(runs) IS NULL") == 2)
+            #expect(try await sandbox.number("\(runs) IS NOT NULL") == 0)
+        }
+    }
+
     @Test func `is refused before anything runs when one name is wrong`() async throws {
         try await self.withTables { sandbox in
             let before = try await sandbox.rows()
@@ -137,8 +156,10 @@ private struct ResultDocument: Decodable {
             )
             let none = try await sandbox.producer("cleanup")
             #expect(none.status == .exited(64))
-            let zero = try await sandbox.producer("cleanup", "Events", "--timeout", "0")
-            #expect(zero.status == .exited(64), "\(zero.errors)")
+            let soon = try await sandbox.producer("cleanup", "Events", "--timeout", "soon")
+            #expect(soon.status == .exited(64), "\(soon.errors)")
+            let negative = try await sandbox.producer("cleanup", "Events", "--timeout=-1s")
+            #expect(negative.status == .exited(64), "\(negative.errors)")
             #expect(try await sandbox.rows() == before)
             #expect(try await sandbox.leftTraces() == [])
         }

@@ -3,16 +3,21 @@
 
     server.py FILE      listens on a free port of 127.0.0.1 and writes http://127.0.0.1:PORT into FILE
 
+Every request of S3 has to be signed, see signatures.py, but for the one that creates a test's bucket.
+
 Under /_ebb/ it takes JSON, always with the bucket that is meant:
     seed     {bucket, objects: [[key, size, age in seconds], ...]}      objects as if put so long ago
     drop     {bucket}                                                   the bucket with all that is in it
     remove   {bucket, keys}                                             takes objects away behind everybody's back
     uploads  {bucket, uploads: [[key, age in seconds], ...]}            uploads in parts that nobody completes
+    pages    {bucket, uploads}                                          how many uploads a page shows at most
+    clock    {bucket, ahead}                                            by how many seconds its clock is ahead
     fault    {bucket, operation, kind, times, keys, code}               what goes wrong with the next requests
     hold     {bucket, operation, skip}                                  stops one request before it is worked on
     held     {bucket, operation}                                        returns once that request is there
     release  {bucket, operation}                                        lets it go on
     state    {bucket}                                                   calls by operation, keys, uploads under way
+A bucket's clock is that of its answers' Date, and of the times of what is put there from then on.
 Kinds of faults: `unavailable` (503, nothing happens), `denied` (403, nothing happens), `unsupported` (501, nothing happens), `gateway` (200 with a page for people, nothing happens), `lost` (it happens, the answer is 503), `truncated` (it happens, the
 answer is cut off), `reset` (nothing happens, no answer at all), `keys` (these keys of a deletion fail with the code; without one, the answer does not mention them),
 `renewed` (it happens, then these keys are put anew, and the answer is 503).
@@ -25,6 +30,9 @@ import re
 import socket
 import sys
 import threading
+import time
+from urllib.parse import quote_plus
+from xml.sax.saxutils import escape
 
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -32,7 +40,13 @@ from moto.s3.models import FakeKey, FakeMultipart, S3Backend, s3_backends
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
+sys.dont_write_bytecode = True  # sources stay alone in their folder
+import signatures
+
 UNAVAILABLE = b'<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>'
+
+# So many uploads at most, says S3.
+UPLOADS = 1000
 
 REFUSALS = {"denied": (403, "AccessDenied"), "unsupported": (501, "NotImplemented")}
 
@@ -59,7 +73,15 @@ S3Backend.list_objects_v2 = list_objects_v2
 
 
 def ago(seconds):
+    """By this machine's clock."""
     return datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None) - datetime.timedelta(seconds=seconds)
+
+
+def error(status, code, message, **details):
+    elements = {"Code": code, "Message": message, **details}
+    text = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in elements.items())
+    document = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{text}</Error>'
+    return Response(document, status=status, mimetype="application/xml")
 
 
 class Bucket:
@@ -67,6 +89,8 @@ class Bucket:
         self.calls = {}
         self.faults = []
         self.holds = {}
+        self.uploads = UPLOADS
+        self.ahead = 0
 
 
 class Hold:
@@ -92,8 +116,13 @@ class Server:
         name = host.split(".")[0] if not re.fullmatch(r"[0-9.]+", host) else request.path.split("/")[1]
         operation = self.operation(request)
         bucket = self.bucket(name)
+        environ["ebb.ahead"] = bucket.ahead
         with self.lock:
             bucket.calls[operation] = bucket.calls.get(operation, 0) + 1
+        refusal = self.refusal(request)
+        if refusal:
+            return refusal(environ, start_response)
+        with self.lock:
             fault = self.take_fault(bucket, operation)
             hold = bucket.holds.get(operation)
             if hold:
@@ -104,6 +133,19 @@ class Server:
             hold.arrived.set()
             hold.released.wait(600)
         return self.answer(environ, start_response, request, name, fault)
+
+    @staticmethod
+    def refusal(request):
+        """The answer to a request that is not signed as it has to be; None for one that is."""
+        target = request.environ["RAW_URI"]
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        creates_bucket = request.method == "PUT" and re.fullmatch("/[^/?]+", target)
+        if creates_bucket and "authorization" not in headers:
+            return None
+        try:
+            signatures.check(request.method, target, headers, request.get_data())
+        except signatures.Refused as refused:
+            return error(refused.status, refused.code, refused.message, **refused.details)
 
     def bucket(self, name):
         with self.lock:
@@ -134,9 +176,7 @@ class Server:
         if kind == "unavailable":
             return Response(UNAVAILABLE, status=503, mimetype="application/xml")(environ, start_response)
         if kind in REFUSALS:
-            status, code = REFUSALS[kind]
-            text = f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>not here</Message></Error>'
-            return Response(text, status=status, mimetype="application/xml")(environ, start_response)
+            return error(*REFUSALS[kind], "not here")(environ, start_response)
         if kind == "gateway":
             return Response(b"<html><body>Down for maintenance</body></html>", mimetype="text/html")(environ, start_response)
         if kind == "reset":
@@ -158,11 +198,12 @@ class Server:
             environ["CONTENT_LENGTH"] = str(len(body))
         elif request.method in ("POST", "PUT"):
             environ["wsgi.input"] = io.BytesIO(request.get_data())
-        result = Response.from_app(self.app, environ)
-        if self.operation(request) == "uploads" and result.status_code == 200:
-            result.set_data(self.with_ages(name, result.get_data().decode()))
+        if self.operation(request) == "uploads" and name in backend().buckets:
+            result = self.uploads(name, request.args)
+        else:
+            result = Response.from_app(self.app, environ)
         if kind == "renewed":
-            self.do_seed(None, name, [[key, 0, 0] for key in fault["keys"]])
+            self.do_seed(self.bucket(name), name, [[key, 0, 0] for key in fault["keys"]])
         if kind in ("lost", "renewed"):
             return Response(UNAVAILABLE, status=503, mimetype="application/xml")(environ, start_response)
         if kind == "keys":
@@ -173,14 +214,27 @@ class Server:
             return [data[: len(data) // 2]]
         return result(environ, start_response)
 
-    @staticmethod
-    def with_ages(name, listing):
-        """Moto says of every upload that it began in 2010."""
-        for id, upload in backend().buckets[name].multiparts.items():
-            made = getattr(upload, "initiated", None) or ago(0)
-            pattern = f"(<UploadId>{re.escape(id)}</UploadId>.*?<Initiated>)[^<]*"
-            listing = re.sub(pattern, lambda m: m[1] + made.strftime("%Y-%m-%dT%H:%M:%S.000Z"), listing, flags=re.S)
-        return listing
+    def uploads(self, name, arguments):
+        """A page of uploads: moto has no pages, encodes no keys, and says of every upload that it began in 2010."""
+        encodes = arguments.get("encoding-type") == "url"
+        key, id = arguments.get("key-marker", ""), arguments.get("upload-id-marker", "")
+        left = sorted((upload.key_name, upload.id, upload) for upload in backend().buckets[name].multiparts.values())
+        left = [entry for entry in left if entry[0].startswith(arguments.get("prefix", ""))]
+        # A marker without an ID is behind all uploads of its key.
+        left = [entry for entry in left if (entry[:2] > (key, id) if id else entry[0] > key)]
+        most = min(int(arguments.get("max-uploads", UPLOADS)), self.bucket(name).uploads)
+        page = [(quote_plus(key, safe="/") if encodes else escape(key), id, upload) for key, id, upload in left[:most]]
+        text = f"<Bucket>{name}</Bucket><MaxUploads>{most}</MaxUploads>"
+        text += f"<IsTruncated>{str(len(left) > most).lower()}</IsTruncated>"
+        if len(left) > most:
+            key, id, _ = page[-1]
+            text += f"<NextKeyMarker>{key}</NextKeyMarker><NextUploadIdMarker>{id}</NextUploadIdMarker>"
+        for key, id, upload in page:
+            initiated = getattr(upload, "initiated", ago(0)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+            text += f"<Upload><Key>{key}</Key><UploadId>{id}</UploadId><Initiated>{initiated}</Initiated></Upload>"
+        root = "ListMultipartUploadsResult"
+        document = f'<{root} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{text}</{root}>'
+        return Response('<?xml version="1.0" encoding="UTF-8"?>\n' + document, mimetype="application/xml")
 
     @staticmethod
     def errors(keys, code):
@@ -196,7 +250,7 @@ class Server:
         target = backend().buckets[bucket]
         for key, size, age in objects:
             made = FakeKey(name=key, bucket_name=bucket, value=b"x" * size, account_id=DEFAULT_ACCOUNT_ID, region_name="us-east-1")
-            made.last_modified = ago(age)
+            made.last_modified = ago(age - state.ahead)
             target.keys[key] = made
 
     def do_remove(self, state, bucket, keys):
@@ -207,8 +261,14 @@ class Server:
         target = backend().buckets[bucket]
         for key, age in uploads:
             made = FakeMultipart(key, {}, DEFAULT_ACCOUNT_ID, "us-east-1")
-            made.initiated = ago(age)
+            made.initiated = ago(age - state.ahead)
             target.multiparts[made.id] = made
+
+    def do_pages(self, state, bucket, uploads):
+        state.uploads = uploads
+
+    def do_clock(self, state, bucket, ahead):
+        state.ahead = ahead
 
     def do_drop(self, state, bucket):
         dict.clear(backend().buckets[bucket].keys)
@@ -241,6 +301,10 @@ class Server:
 class Handler(WSGIRequestHandler):
     def log(self, *_):
         pass
+
+    def date_time_string(self, timestamp=None):
+        """The Date of an answer."""
+        return super().date_time_string((timestamp or time.time()) + getattr(self, "environ", {}).get("ebb.ahead", 0))
 
 
 def main():

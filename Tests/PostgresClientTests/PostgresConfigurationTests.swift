@@ -25,8 +25,8 @@ import Testing
 
     @Test(arguments: [
         "", "hunter2", "postgresql://u:%zzhunter2@h/d", "postgresql://u:p@hunter2@h/d", "postgresql://u:hunter2/x@h/d",
-        "postgresql://h/d?password", "postgresql://h/d?hunter2=1", "postgresql://[hunter2/d", "host=h port=hunter2",
-        "password='hunter2", "host=h port=0",
+        "postgresql://h/d?password", "postgresql://u:1/2?hunter2!=3@h/d", "postgresql://[hunter2/d",
+        "host=h port=hunter2", "host=h hunter2=1", "password='hunter2", "host=h port=0",
     ])
     func `a bad URL is reported in one sentence without its content`(url: String) throws {
         let error = try #require(

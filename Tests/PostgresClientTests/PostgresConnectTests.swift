@@ -19,6 +19,19 @@ import Testing
         #expect(error.code == .connectionLost)
     }
 
+    @Test func `a URL that pgx takes connects, and what libpq does not know are the session's settings`() async throws {
+        let query = "pool_max_conns=4&timezone=Europe/Berlin&search_path=a,b&statement_timeout=7s"
+        let configuration = try TestServer.configuration(TestServer.url(adding: query + "&ebb.text=%20a%5C%20%09b"))
+        let connection = try await PostgresConnection.connect(configuration)
+        let settings = [
+            "timezone": "Europe/Berlin", "search_path": "a,b", "statement_timeout": "7s", "ebb.text": " a\\ \tb",
+        ]
+        for (name, value) in settings {
+            #expect(try await connection.query("SHOW \(name)").rows[0][0] == value, "\(name)")
+        }
+        await connection.close()
+    }
+
     @Test func `an unknown database is named with its code and is not retryable`() async throws {
         let url = try TestServer.url(adding: "dbname=ebb_no_such_database")
         let error = try await self.failure(url)

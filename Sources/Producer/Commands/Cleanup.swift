@@ -17,10 +17,13 @@ struct Cleanup: AsyncParsableCommand {
     @OptionGroup var options: RunOptions
 
     @Option(
-        help: "End a new run, failed, when it is not over after this time; all targets share it.",
-        transform: RunOptions.duration
+        help: "End a new run, failed, when it is not over after this time; all targets share it, and 0 is no limit.",
+        transform: RunOptions.timeLimit
     )
     var timeout: Duration?
+
+    /// What `timeout` says, as Distr's own command takes it: 0 sets no limit.
+    private var limit: Duration? { self.timeout.flatMap { $0 > .zero ? $0 : nil } }
 
     @Option(help: "Local workers to start; without it, one if no worker is alive.")
     var workers: Int?
@@ -42,7 +45,7 @@ struct Cleanup: AsyncParsableCommand {
             // While all are off there is nothing to do, and nobody to do it.
             let isIdle = wanted.allSatisfy { if case .on = $0.knobs { false } else { true } }
             let workers = LocalWorkers(count: isIdle ? 0 : self.workers, session: session)
-            let deadline = self.timeout.map { ContinuousClock.now + $0 }
+            let deadline = self.limit.map { ContinuousClock.now + $0 }
             let results = Mutex<[CleanupResult]>([])
             let allSucceeded = try await workers.duringUnlessStopped {
                 var current = session
@@ -87,7 +90,7 @@ struct Cleanup: AsyncParsableCommand {
         let started = ContinuousClock.now
         let left = deadline.map { started.duration(to: $0) }
         if let left, left <= .zero {
-            let limit = self.timeout.map { DurationText.format($0) } ?? ""
+            let limit = self.limit.map { DurationText.format($0) } ?? ""
             return [CleanupResult(name, .notBegun, reason: "the timeout of \(limit) was over")]
         }
         var results: [CleanupResult] = []
@@ -108,7 +111,7 @@ struct Cleanup: AsyncParsableCommand {
                 )
                 var result = CleanupResult(
                     status,
-                    timeout: self.timeout,
+                    timeout: self.limit,
                     seconds: started.duration(to: .now).timeInterval
                 )
                 if wanted.entry.group != nil { result.schema = record.schema }

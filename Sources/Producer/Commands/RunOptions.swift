@@ -34,6 +34,15 @@ struct RunOptions: ParsableArguments {
         }
     }
 
+    /// A time limit of an option, of which 0 is none.
+    static func timeLimit(_ text: String) throws -> Duration {
+        do {
+            return try DurationText.parse(text) == .zero ? .zero : DurationText.parsePositive(text)
+        } catch {
+            throw ValidationError("\(text) is no time limit; accepted: 0 for none, or \(DurationText.acceptedPositive)")
+        }
+    }
+
     /// A target that was asked for, with the values of its knobs.
     struct Wanted: Sendable {
         var entry: CatalogEntry

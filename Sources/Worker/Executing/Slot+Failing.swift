@@ -26,7 +26,7 @@ extension Slot {
                 self.logger.log(.info, "batch is split", self.values(lease, error))
                 return verdict
             }
-            return try await self.attempt(lease, reason, connection)
+            return try await self.attempt(lease, self.advised(reason, on: error), connection)
         case .attempt: return try await self.attempt(lease, reason, connection)
         case .giveUp: return try await self.giveUp(lease, reason, range: nil, connection)
         case .pauseRun:
@@ -51,6 +51,17 @@ extension Slot {
             return .back(lease, .cancelled)
         default: throw error
         }
+    }
+
+    /// What went wrong with a batch that cannot be split, with the way out where there is one.
+    private func advised(_ reason: BatchError, on error: any Error) -> BatchError {
+        guard Fault(error) == .timeout else { return reason }
+        let limit = DurationText.format(self.policy.limits.statementTimeout)
+        return BatchError(
+            sqlState: reason.sqlState,
+            "one row, with what goes by cascade, takes longer than batches.statement_timeout (\(limit)): raise "
+                + "EBB_BATCHES_STATEMENT_TIMEOUT, and EBB_LEASES_DURATION with it; \(reason.message)"
+        )
     }
 
     /// When the database is away, or not needed.

@@ -42,30 +42,6 @@ import Testing
         }
     }
 
-    @Test func `statuses that notifications refer to are kept where they are protected`() async throws {
-        let seed = DistrSeed(organizations: 10, statuses: 20_000, notifications: 500)
-        let changes = "targets:\n  DeploymentRevisionStatus: {protect: [notificationrecord]}\n"
-        try await withDistr(seed, changes: changes) { distr in
-            try await distr.predict([PackageResources.distr_oracle_statuses_sql])
-            let kept = "survivors.deploymentrevisionstatus"
-            let without = try await distr.number("SELECT count(*) FROM \(kept)")
-            try await distr.execute(
-                """
-                INSERT INTO \(kept) SELECT * FROM deploymentrevisionstatus AS s
-                WHERE s.id NOT IN (SELECT id FROM \(kept)) AND s.id IN (
-                  SELECT previous_deployment_revision_status_id FROM notificationrecord
-                  UNION SELECT current_deployment_revision_status_id FROM notificationrecord)
-                """,
-                "DROP TABLE survivors.notificationrecord",
-                "CREATE TABLE survivors.notificationrecord AS TABLE notificationrecord"
-            )
-            #expect(try await distr.number("SELECT count(*) FROM \(kept)") > without, "nothing is protected")
-            let status = try await distr.clean("DeploymentRevisionStatus")
-            #expect(status.rows.deleted > 1_000 && status.rows.cascaded == 0)
-            try await distr.expectPrediction()
-        }
-    }
-
     @Test func `keeping nothing has to be asked for twice`() async throws {
         try await withDistr(Self.few) { distr in
             try await Self.createLogs(distr)

@@ -102,10 +102,24 @@ import Testing
                 #expect(lost(child) > 0)
                 #expect(runs.contains { $0.target != "Organization" && $0.rows == lost(child) }, "\(child) in \(runs)")
             }
+            for (table, left) in after where !["agentversion", "seed", "useraccount"].contains(table) {
+                #expect(lost(table) > 0 && left > 0, "\(table): the seed leaves nothing to do, or nothing to keep")
+            }
             let all = before.keys.map(lost).reduce(0, +)
             #expect(runs.map { $0.rows + $0.cascaded }.reduce(0, +) == all, "\(runs)")
             let homeless = "SELECT count(*) FROM useraccount WHERE last_used_organization_id IS NULL"
             #expect(try await distr.number(homeless) > 60, "users of removed organizations stay")
+        }
+    }
+
+    @Test func `find 25 foreign keys to organizations, as Distr's migrations leave them`() async throws {
+        try await withDistr(DistrSeed(organizations: 10)) { distr in
+            let keys = "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND confrelid = 'organization'::regclass"
+            let all = try await distr.number(keys)
+            #expect(all == 25)
+            #expect(try await distr.number("\(keys) AND confdeltype = 'c'") == 24)
+            let cleared = "conrelid = 'useraccount'::regclass AND confdeltype = 'n'"
+            #expect(try await distr.number("\(keys) AND \(cleared)") == 1)
         }
     }
 

@@ -75,7 +75,9 @@ import Testing
             fetcher.settle(self.done(leases[0]))
             for slots in [1, 0] {
                 var failure: RedisError?
-                do { failure = try await fetcher.fetch(slots: slots, self.logger).failure } catch let error as RedisError {
+                do { failure = try await fetcher.fetch(slots: slots, self.logger).failure } catch let error
+                    as RedisError
+                {
                     failure = error
                 }
                 #expect(failure != nil)

@@ -36,7 +36,8 @@ extension OracleCase {
             name: "columns are named like something in Ebb's own statements",
             setup: Events.setup(
                 then: [
-                    "i", "p", "t", "c", "rank", "ordinal", "number", "witnesses", "block", "branch", "next", "seen", "pivot",
+                    "i", "p", "t", "c", "rank", "ordinal", "number", "witnesses", "block", "branch", "next", "seen",
+                    "pivot",
                     "edge", "tie", "rows", "run", "generation", "g1", "o1", "k1", "group_values", "order_values",
                 ].map { "ALTER TABLE events ADD \"\($0)\" integer NOT NULL DEFAULT 7" }
             ),

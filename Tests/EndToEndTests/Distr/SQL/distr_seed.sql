@@ -4,7 +4,8 @@
 --   moment timestamp         what counts as now, in UTC
 --   gap interval             no age is nearer than this to 72 hours, the age at which statuses and metrics expire
 --   awkward boolean          ties, NULLs, groups of all sizes; else even groups, and no two times of a log are the same
---   organizations integer    each with 2 targets, 4 deployments, 12 revisions, 2 customers, applications, artifacts, an alert …
+--   organizations integer    each with 2 targets, 4 deployments, 12 revisions, 2 customers, applications, artifacts, an alert, and
+--                            a few rows of all else that goes with it
 --   statuses, metrics, disks, logs, target_logs, states, notifications integer
 --   log_groups integer       (deployment, resource) pairs that logs are spread over
 --   keep integer            the number of log records per group that the oracle expects to stay
@@ -26,12 +27,50 @@ INSERT INTO useraccount (id, email, name, image_id, last_used_organization_id)
   SELECT seed_id('user', n), 'user' || n || '@example.com', 'User ' || n,
          CASE WHEN n % 3 = 0 THEN seed_id('file', (n + 1) / 2) END, CASE WHEN n % 4 > 0 THEN seed_id('organization', (n + 1) / 2) END
   FROM seed, generate_series(1, 2 * organizations) AS n;
-INSERT INTO customerorganization (id, organization_id, image_id, name)
-  SELECT seed_id('customer', n), seed_id('organization', (n + 1) / 2), CASE WHEN n % 2 = 0 THEN seed_id('file', (n + 1) / 2) END, 'Customer ' || n
+INSERT INTO partnerorganization (id, organization_id, name)
+  SELECT seed_id('partner', n), seed_id('organization', n), 'Partner ' || n FROM seed, generate_series(1, organizations) AS n;
+INSERT INTO customerorganization (id, organization_id, image_id, name, partner_organization_id)
+  SELECT seed_id('customer', n), seed_id('organization', (n + 1) / 2), CASE WHEN n % 2 = 0 THEN seed_id('file', (n + 1) / 2) END, 'Customer ' || n,
+         CASE WHEN n % 2 = 1 THEN seed_id('partner', (n + 1) / 2) END
   FROM seed, generate_series(1, 2 * organizations) AS n;
-INSERT INTO organization_useraccount (organization_id, user_account_id, customer_organization_id)
-  SELECT seed_id('organization', 1 + ((n - 1) / 2 + far) % organizations), seed_id('user', n), CASE WHEN far = 0 AND n % 2 = 0 THEN seed_id('customer', n) END
+INSERT INTO organization_useraccount (organization_id, user_account_id, customer_organization_id, partner_organization_id)
+  SELECT seed_id('organization', 1 + ((n - 1) / 2 + far) % organizations), seed_id('user', n), CASE WHEN far = 0 AND n % 2 = 0 THEN seed_id('customer', n) END,
+         CASE WHEN far > 0 AND n % 2 = 1 THEN seed_id('partner', 1 + ((n - 1) / 2 + far) % organizations) END
   FROM seed, generate_series(1, 2 * organizations) AS n, unnest(ARRAY[0, 7]) AS far;
+INSERT INTO organizationbranding (id, organization_id, updated_by_user_account_id, title, app_domain, logo_image_id, favicon_image_id)
+  SELECT seed_id('branding', n), seed_id('organization', n), seed_id('user', 2 * n), 'Portal ' || n, 'portal-' || n || '.example.com',
+         seed_id('file', n), CASE WHEN n % 2 = 0 THEN seed_id('file', n) END
+  FROM seed, generate_series(1, organizations) AS n;
+INSERT INTO customemailconfiguration (id, updated_by_user_account_id, organization_id, from_address, smtp_host, smtp_port)
+  SELECT seed_id('email', n), seed_id('user', 2 * n), seed_id('organization', n), 'portal-' || n || '@example.com', 'smtp.example.com', 587
+  FROM seed, generate_series(1, organizations) AS n;
+INSERT INTO useraccount_tutorialprogress (useraccount_id, tutorial, events, organization_id)
+  SELECT seed_id('user', n), tutorial, '[]', seed_id('organization', 1 + ((n - 1) / 2 + far) % organizations)
+  FROM seed, generate_series(1, 2 * organizations) AS n, unnest(ARRAY[0, 7]) AS far, unnest(ARRAY['agents', 'users']::tutorial[]) AS tutorial;
+INSERT INTO sidebarlink (id, organization_id, customer_organization_id, name, link)
+  SELECT seed_id('link', n), seed_id('organization', (n + 1) / 2), CASE WHEN n % 2 = 0 THEN seed_id('customer', n) END, 'Docs', 'https://example.com/' || n
+  FROM seed, generate_series(1, 2 * organizations) AS n;
+INSERT INTO licensetemplate (id, name, organization_id, payload_template)
+  SELECT seed_id('licensetemplate', n), 'Template', seed_id('organization', n), '{}' FROM seed, generate_series(1, organizations) AS n;
+INSERT INTO licensekey (id, name, organization_id, customer_organization_id, license_template_id)
+  SELECT seed_id('license', n), 'License', seed_id('organization', (n + 1) / 2), CASE WHEN n % 2 = 0 THEN seed_id('customer', n) END,
+         CASE WHEN n % 2 = 0 THEN seed_id('licensetemplate', (n + 1) / 2) END
+  FROM seed, generate_series(1, 2 * organizations) AS n;
+INSERT INTO licensekeyrevision (id, license_key_id, not_before, expires_at, payload)
+  SELECT seed_id('licenserevision', n), seed_id('license', (n + 1) / 2), moment - interval '100 days', moment + interval '200 days', '{"seats": 5}'
+  FROM seed, generate_series(1, 4 * organizations) AS n;
+INSERT INTO supportbundleconfigurationenvvar (organization_id, name, redacted)
+  SELECT seed_id('organization', (n + 1) / 2), 'VARIABLE_' || n, n % 2 = 0 FROM seed, generate_series(1, 2 * organizations) AS n;
+INSERT INTO supportbundle (id, organization_id, customer_organization_id, created_by_user_account_id, title, status, bundle_secret,
+  status_changed_by_user_account_id, status_changed_at)
+  SELECT seed_id('bundle', n), seed_id('organization', (n + 1) / 2), seed_id('customer', n), seed_id('user', n), 'It does not start',
+         (ARRAY['initialized', 'created', 'resolved', 'canceled'])[1 + n % 4]::support_bundle_status, md5('bundle' || n),
+         CASE WHEN n % 4 > 1 THEN seed_id('user', n) END, CASE WHEN n % 4 > 1 THEN moment END
+  FROM seed, generate_series(1, 2 * organizations) AS n;
+INSERT INTO supportbundleresource (id, support_bundle_id, name, content)
+  SELECT seed_id('bundleresource', n), seed_id('bundle', (n + 1) / 2), 'log-' || n, repeat('a line of a log, ', 100) FROM seed, generate_series(1, 4 * organizations) AS n;
+INSERT INTO supportbundlecomment (id, support_bundle_id, user_account_id, content)
+  SELECT seed_id('bundlecomment', n), seed_id('bundle', n), seed_id('user', n), 'Is it plugged in?' FROM seed, generate_series(1, 2 * organizations) AS n;
 INSERT INTO accesstoken (id, key, user_account_id, organization_id)
   SELECT seed_id('token', n), decode(md5('token' || n), 'hex'), seed_id('user', n), seed_id('organization', (n + 1) / 2)
   FROM seed, generate_series(1, 2 * organizations) AS n;
@@ -43,6 +82,8 @@ INSERT INTO application (id, name, type, organization_id, image_id)
   FROM seed, generate_series(1, 2 * organizations) AS n;
 INSERT INTO applicationversion (id, name, application_id)
   SELECT seed_id('version', n), 'v' || n, seed_id('application', (n + 2) / 3) FROM seed, generate_series(1, 6 * organizations) AS n;
+INSERT INTO applicationversionresource (id, application_version_id, name, content)
+  SELECT seed_id('versionresource', n), seed_id('version', n), 'README', 'Read me' FROM seed, generate_series(1, 6 * organizations) AS n;
 INSERT INTO applicationentitlement (id, name, application_id, organization_id, customer_organization_id)
   SELECT seed_id('entitlement', n), 'Entitlement', seed_id('application', n), seed_id('organization', (n + 1) / 2), seed_id('customer', n)
   FROM seed, generate_series(1, 2 * organizations) AS n;
@@ -51,6 +92,9 @@ INSERT INTO applicationentitlement_applicationversion
 INSERT INTO deploymenttarget (id, name, type, organization_id, agent_version_id, customer_organization_id)
   SELECT seed_id('target', n), 'Target ' || n, 'docker', seed_id('organization', (n + 1) / 2), seed_id('agent', 1),
          CASE WHEN n % 2 = 0 THEN seed_id('customer', n) END
+  FROM seed, generate_series(1, 2 * organizations) AS n;
+INSERT INTO deploymenttargetnotes (id, deployment_target_id, customer_organization_id, updated_by_useraccount_id, updated_at, notes)
+  SELECT seed_id('notes', n), seed_id('target', n), CASE WHEN n % 2 = 0 THEN seed_id('customer', n) END, seed_id('user', n), moment, 'Rack ' || n
   FROM seed, generate_series(1, 2 * organizations) AS n;
 INSERT INTO deployment (id, deployment_target_id, release_name, application_entitlement_id)
   SELECT seed_id('deployment', n), seed_id('target', (n + 1) / 2), 'release-' || n, CASE WHEN n % 2 = 0 THEN seed_id('entitlement', (n + 1) / 2) END
@@ -70,6 +114,11 @@ INSERT INTO oidcstate (id, created_at, pkce_code_verifier, custom_oidc_configura
               ELSE moment - interval '10 minutes' - gap - n * interval '1 second' END,
          'verifier', CASE WHEN n % 4 = 0 THEN seed_id('oidc', 2 + 2 * (n % (organizations / 2))) END, 'nonce'
   FROM seed, generate_series(1, states) AS n;
+INSERT INTO useraccountoidcidentity (id, user_account_id, provider, issuer, subject, custom_oidc_configuration_id)
+  SELECT seed_id(provider || 'identity', n), seed_id('user', n), provider::oidc_provider, 'https://' || provider || '.example.com', 'subject-' || n,
+         CASE WHEN provider = 'custom' THEN seed_id('oidc', (n + 1) / 2) END
+  FROM seed, generate_series(1, 2 * organizations) AS n, unnest(ARRAY['github', 'custom']) AS provider
+  WHERE provider = 'github' OR (n + 1) / 2 % 2 = 0;
 INSERT INTO alertconfiguration (id, organization_id, customer_organization_id, name)
   SELECT seed_id('alert', n), seed_id('organization', n), seed_id('customer', 2 * n), 'Alert' FROM seed, generate_series(1, organizations) AS n;
 INSERT INTO alertconfiguration_deploymenttarget
@@ -86,6 +135,12 @@ INSERT INTO artifactversionpart
   SELECT seed_id('artifactversion', n), 'sha256:' || md5('layer' || n / 2 || part), 100000 FROM seed, generate_series(1, 8 * organizations) AS n, generate_series(1, 3) AS part;
 INSERT INTO artifactversionpull (id, artifact_version_id, useraccount_id, customer_organization_id)
   SELECT seed_id('pull', n), seed_id('artifactversion', n), seed_id('user', (n + 3) / 4), seed_id('customer', (n + 3) / 4) FROM seed, generate_series(1, 8 * organizations) AS n;
+INSERT INTO artifactentitlement (id, name, organization_id, customer_organization_id)
+  SELECT seed_id('artifactentitlement', n), 'Entitlement', seed_id('organization', (n + 1) / 2), seed_id('customer', n)
+  FROM seed, generate_series(1, 2 * organizations) AS n;
+INSERT INTO artifactentitlement_artifact (id, artifact_entitlement_id, artifact_id, artifact_version_id)
+  SELECT seed_id('entitledartifact', n), seed_id('artifactentitlement', n), seed_id('artifact', n), CASE WHEN n % 2 = 0 THEN seed_id('artifactversion', 4 * n) END
+  FROM seed, generate_series(1, 2 * organizations) AS n;
 -- Awkward: of seven deployments one has nothing but rows older than all others, one nothing fresh but hundreds at the very
 -- same newest moment, one nothing that is expired; some have no status in their latest revision; some rows have no time.
 INSERT INTO deploymentrevisionstatus (id, created_at, deployment_revision_id, type, message)
