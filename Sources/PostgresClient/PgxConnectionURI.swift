@@ -3,7 +3,8 @@ import CLibPQ
 /// Makes a connection URI that was written for Go's pgx, such as Distr's, one that libpq takes.
 ///
 /// pgx keeps some parameters to itself and sends those that it does not know to the server, as settings of the session;
-/// libpq refuses both. All else is as in libpq: "+" is no space, and of a parameter that is repeated the last counts.
+/// libpq refuses both. Such settings are read as pgx reads them: "+" is a space, and of those that are repeated the first counts.
+/// All else is as in libpq.
 enum PgxConnectionURI {
     /// How pgx works and pools, and what a libpq that does not know it can do without.
     private static let dispensable: Set<String> = [
@@ -30,6 +31,7 @@ enum PgxConnectionURI {
         var kept: [String] = []
         var options: String?
         var settings: [String] = []
+        var names: Set<String> = []
         for item in query.split(separator: UInt8(ascii: "&")) {
             let parts = item.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
             guard parts.count == 2, let name = Self.decoded(parts[0]), let value = Self.decoded(parts[1]) else {
@@ -47,8 +49,11 @@ enum PgxConnectionURI {
                 kept.append("\(keyword)=\(raw)")
             } else if keyword.wholeMatch(of: #/[A-Za-z_][A-Za-z0-9_.]*/#) == nil {
                 throw Self.refusal(of: name, in: query)
-            } else if !Self.dispensable.contains(keyword) {
-                settings.append("-c%20\(keyword)%3D\(Self.encoded(Self.escaped(value)))")
+            } else if !Self.dispensable.contains(keyword), names.insert(keyword).inserted {
+                // Sessions are in UTC anyway, and poolers before pgbouncer 1.20 take no `options`.
+                if keyword.lowercased() == "timezone" && value.elementsEqual("UTC".utf8) { continue }
+                let plain = Self.decoded(parts[1][...].map { $0 == UInt8(ascii: "+") ? UInt8(ascii: " ") : $0 }[...])
+                settings.append("-c%20\(keyword)%3D\(Self.encoded(Self.escaped(plain ?? value)))")
             }
         }
         if !settings.isEmpty {

@@ -54,6 +54,28 @@ import Testing
         }
     }
 
+    /// As after a nightly job whose time was over while it drained, and that nobody went on with.
+    @Test func `drains anew where a run that drained is out of time`() async throws {
+        try await self.withFamilies { sandbox in
+            let first = try await sandbox.producer("cleanup", "Parents", "--timeout", "300ms", "--workers", "0")
+            #expect(first.status == .exited(1), "\(first.output)")
+            let run = "\(sandbox.namespace).run"
+            let children = "FROM \(run) WHERE target = 'Parents.children'"
+            try await until("the child's time is over") {
+                try await sandbox.number("SELECT count(*) \(children) AND deadline < clock_timestamp()") == 1
+            }
+            #expect(try await sandbox.number("SELECT count(*) \(children) AND finished_at IS NULL") == 1)
+            let second = try await sandbox.producer("cleanup", "Parents", "--workers", "1")
+            #expect(second.status == .exited(0), "\(second.output) \(second.errors)")
+            #expect(
+                try await sandbox.value("SELECT string_agg(state, ' ' ORDER BY run) \(children)") == "failed finished"
+            )
+            #expect(try await sandbox.number("SELECT sum(rows) \(children)") == 600)
+            #expect(try await sandbox.number("SELECT max(cascaded) FROM \(run) WHERE target = 'Parents'") == 0)
+            try await sandbox.expectQueueAtRest()
+        }
+    }
+
     @Test func `says so when an error has paused one of them`() async throws {
         try await self.withFamilies { sandbox in
             try await sandbox.execute(

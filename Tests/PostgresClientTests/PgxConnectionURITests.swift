@@ -19,28 +19,31 @@ import Testing
         ("postgresql://h/d?search_path=", "postgresql://h/d?options=-c%20search_path%3D"),
         ("postgresql://h/d?app.user=1&geqo=off", "postgresql://h/d?options=-c%20app.user%3D1%20-c%20geqo%3Doff"),
         ("postgresql://h/d?ssl=false", "postgresql://h/d?options=-c%20ssl%3Dfalse"),
-        // Repeated: the last counts, in libpq as in `options`.
+        // Repeated: of settings the first counts, as in pgx, of libpq's own the last.
         (
             "postgresql://h/d?work_mem=1&user=a&work_mem=2&user=b",
-            "postgresql://h/d?user=a&user=b&options=-c%20work_mem%3D1%20-c%20work_mem%3D2"
+            "postgresql://h/d?user=a&user=b&options=-c%20work_mem%3D1"
         ),
+        // What Ebb's sessions are anyway.
+        ("postgresql://h/d?timezone=UTC", "postgresql://h/d"),
         // Names are told apart by case.
         (
-            "postgresql://h/d?TimeZone=UTC&POOL_MAX_CONNS=4",
-            "postgresql://h/d?options=-c%20TimeZone%3DUTC%20-c%20POOL_MAX_CONNS%3D4"
+            "postgresql://h/d?TimeZone=CET&POOL_MAX_CONNS=4",
+            "postgresql://h/d?options=-c%20TimeZone%3DCET%20-c%20POOL_MAX_CONNS%3D4"
         ),
         // Percent-encoded, and what has to be.
         (
-            "postgresql://h/d?time%7aone=Etc%2fGMT+3&%68ost=%6Bk&pool%5Fmax_conns=1",
+            "postgresql://h/d?time%7aone=Etc%2fGMT%2B3&%68ost=%6Bk&pool%5Fmax_conns=1",
             "postgresql://h/d?host=%6Bk&options=-c%20timezone%3DEtc%2FGMT%2B3"
         ),
+        ("postgresql://h/d?search_path=a,+b", "postgresql://h/d?options=-c%20search_path%3Da%2C%5C%20b"),
         ("postgresql://h/d?search_path=a,%20%5Cb", "postgresql://h/d?options=-c%20search_path%3Da%2C%5C%20%5C%5Cb"),
         ("postgresql://h/d?app.name=\u{E9}%09%ff", "postgresql://h/d?options=-c%20app.name%3D%C3%A9%5C%09%FF"),
         ("postgresql://h/d?app.name=a=b&ssl=true", "postgresql://h/d?ssl=true&options=-c%20app.name%3Da%3Db"),
         // `options` that are there.
         (
-            "postgresql://h/d?timezone=UTC&options=-c%20geqo%3Doff",
-            "postgresql://h/d?options=-c%20geqo%3Doff%20-c%20timezone%3DUTC"
+            "postgresql://h/d?timezone=CET&options=-c%20geqo%3Doff",
+            "postgresql://h/d?options=-c%20geqo%3Doff%20-c%20timezone%3DCET"
         ),
         ("postgresql://h/d?options=-cgeqo=off&pool_max_conns=1", "postgresql://h/d?options=-cgeqo%3Doff"),
         ("postgresql://h/d?options=&geqo=off", "postgresql://h/d?options=-c%20geqo%3Doff"),

@@ -20,6 +20,7 @@ struct RunLauncher: Sendable {
     /// the command that found it with it.
     ///
     /// - `timeout`: of a new run; one that is found keeps its own.
+    /// - Throws: `LeftoverRun` when that one does not end within three leases, or the time; what `RunStarter.start` throws.
     func start(
         _ entry: CatalogEntry,
         knobs: KnobValues,
@@ -28,26 +29,33 @@ struct RunLauncher: Sendable {
         timeout: Duration?
     ) async throws -> (run: RunRecord, isNew: Bool) {
         let began = ContinuousClock.now
-        func begin(_ timeout: Duration?) async throws -> (run: RunRecord, isNew: Bool) {
-            try await self.begin(entry, knobs: knobs, priority: priority, batchRows: batchRows, timeout: timeout)
+        let patience = self.session.services.configuration.leases.duration * 3
+        let deadline = began + min(patience, timeout ?? patience)
+        var left = timeout
+        while true {
+            do {
+                let (record, isNew) = try await self.begin(
+                    entry,
+                    knobs: knobs,
+                    priority: priority,
+                    batchRows: batchRows,
+                    timeout: left
+                )
+                if !isNew && !self.isQuiet { print("run \(record.run) of \(record.title) is not over yet; it goes on") }
+                try await self.plan(record.run)
+                return (record, isNew)
+            } catch let leftover as LeftoverRun {
+                let isOver = try await self.end(leftover.record, until: deadline)
+                left = timeout.map { $0 - began.duration(to: .now) }
+                guard isOver, left ?? patience > .zero else { throw leftover }
+            }
         }
-        var (record, isNew) = try await begin(timeout)
-        if !isNew && record.isTimedOut {
-            let isOver = try await self.end(record, within: timeout)
-            let left = timeout.map { $0 - began.duration(to: .now) }
-            if isOver && left ?? .seconds(1) > .zero { (record, isNew) = try await begin(left) }
-        }
-        if !isNew && !self.isQuiet { print("run \(record.run) of \(record.title) is not over yet; it goes on") }
-        try await self.plan(record.run)
-        return (record, isNew)
     }
 
     /// Sees a run whose time is over to its end, after those that it waits for, whose time is over, too.
     ///
     /// - Returns: whether it is over.
-    private func end(_ record: RunRecord, within limit: Duration?) async throws -> Bool {
-        let longest = self.session.services.configuration.leases.duration * 3
-        let deadline = ContinuousClock.now + min(longest, limit ?? longest)
+    private func end(_ record: RunRecord, until deadline: ContinuousClock.Instant) async throws -> Bool {
         for other in record.after {
             let other = try await self.session.services.ledger.run(other, self.session.connection)
             guard let other, other.isTimedOut else { continue }

@@ -93,7 +93,7 @@ extension Ledger {
         }
     }
 
-    /// A slot of the procedure stays open, since what is in its way does not stand for it.
+    /// A slot stays open, since what is in its way does not stand for it and is over soon.
     package struct SlotHeld: Error, Sendable, CustomStringConvertible {
         package var description: String
     }
@@ -152,9 +152,16 @@ extension Ledger {
             return .created(try RunRecord(row))
         }
         let other = try connection.run(
-            "SELECT run FROM \(self.table("run")) WHERE target = $1 AND schema_name = $2 AND finished_at IS NULL",
+            """
+            SELECT run, deadline <= clock_timestamp() FROM \(self.table("run"))
+            WHERE target = $1 AND schema_name = $2 AND finished_at IS NULL
+            """,
             [new.target, new.schema]
         ).rows.first
+        // It ends at its next step, and must not cost the slot its run.
+        if let other, other.bool(1) == true {
+            throw SlotHeld(description: "run \(try other.text(0)) of \(new.target) is out of time and about to end")
+        }
         return .exists(try other?.text(0) ?? "")
     }
 

@@ -33,8 +33,8 @@ package struct RunStarter: Sendable {
     /// settled stays settled.
     ///
     /// - `timeout`: after which a new run ends; one that is found keeps its own.
-    /// - Throws: `RunRefusal` when the unfinished run has other knobs or another definition; `PlanningError`, `LedgerError`, `PostgresError`,
-    ///   `RedisError`.
+    /// - Throws: `LeftoverRun`; `RunRefusal` when the unfinished run has other knobs or another definition; `PlanningError`,
+    ///   `LedgerError`, `PostgresError`, `RedisError`.
     package func start(
         _ target: Target,
         knobs: KnobValues,
@@ -72,14 +72,17 @@ package struct RunStarter: Sendable {
     func begin(_ new: Ledger.NewRun, _ connection: PostgresConnection) async throws -> (run: RunRecord, isNew: Bool) {
         let (record, isNew) = try await self.ledger.create(new, connection)
         // One that only has to end does so whatever it was made with.
-        let goesOn = !record.isTimedOut
-        guard !goesOn || record.knobs == new.knobs else {
+        if !isNew && record.isTimedOut {
+            try await self.restore(record, connection)
+            throw LeftoverRun(record: record)
+        }
+        guard record.knobs == new.knobs else {
             throw RunRefusal(
                 "target \(new.target) has an unfinished run \(record.run) with other knobs "
                     + "(\(record.knobs.words)), asked for \(new.knobs.words); let it end or cancel it first"
             )
         }
-        guard !goesOn || record.definitionHash == new.definitionHash else {
+        guard record.definitionHash == new.definitionHash else {
             throw RunContext.Obstacle.otherDefinition(run: record.run, target: new.target)
         }
         do {
@@ -244,6 +247,18 @@ package struct RunStarter: Sendable {
             milliseconds /= 32
         }
         return String(time.reversed()) + String((0..<7).map { _ in alphabet[Int.random(in: 0..<32)] })
+    }
+}
+
+/// A run of the target, or of one that is drained first, whose time was over while nobody was there to end it: it has to end
+/// before another can begin.
+package struct LeftoverRun: Error, Sendable, CustomStringConvertible {
+    /// Known to the queue, which ends it at its next step.
+    package var record: RunRecord
+
+    package var description: String {
+        "run \(self.record.run) of \(self.record.target) is out of time and has to end before another begins; "
+            + "a batch of it is still under way, so try again"
     }
 }
 

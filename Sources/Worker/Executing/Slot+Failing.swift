@@ -26,7 +26,7 @@ extension Slot {
                 self.logger.log(.info, "batch is split", self.values(lease, error))
                 return verdict
             }
-            return try await self.attempt(lease, self.advised(reason, on: error), connection)
+            return try await self.attempt(lease, reason, connection)
         case .attempt: return try await self.attempt(lease, reason, connection)
         case .giveUp: return try await self.giveUp(lease, reason, range: nil, connection)
         case .pauseRun:
@@ -53,14 +53,14 @@ extension Slot {
         }
     }
 
-    /// What went wrong with a batch that cannot be split, with the way out where there is one.
-    private func advised(_ reason: BatchError, on error: any Error) -> BatchError {
-        guard Fault(error) == .timeout else { return reason }
+    /// What went wrong with a single row, with the way out where the server's patience was too short for it.
+    private func advised(_ error: BatchError) -> BatchError {
+        guard error.sqlState == SQLState.queryCanceled.rawValue else { return error }
         let limit = DurationText.format(self.policy.limits.statementTimeout)
         return BatchError(
-            sqlState: reason.sqlState,
-            "one row, with what goes by cascade, takes longer than batches.statement_timeout (\(limit)): raise "
-                + "EBB_BATCHES_STATEMENT_TIMEOUT, and EBB_LEASES_DURATION with it; \(reason.message)"
+            sqlState: error.sqlState,
+            "if this row, with what goes by cascade, takes longer than batches.statement_timeout (\(limit)), raise "
+                + "EBB_BATCHES_STATEMENT_TIMEOUT, and EBB_LEASES_DURATION with it; \(error.message)"
         )
     }
 
@@ -96,6 +96,9 @@ extension Slot {
         if let whole = lease.message.range, !whole.isObjects {
             let splitter = try await self.splitter(lease, connection)
             range = try await Self.unlessRefused { try await splitter.narrowed(whole, connection) }
+        }
+        if case .keys(let keys)? = range ?? lease.message.range, keys.count == 1 {
+            return try await self.giveUp(lease, self.advised(error), range: range, connection)
         }
         return try await self.giveUp(lease, error, range: range, connection)
     }

@@ -159,6 +159,23 @@ import Testing
         }
     }
 
+    @Test func `a run that is out of time ends first, and costs no slot its run`() async throws {
+        try await self.withSchedule(#"cron: "*/10 * * * *""#) { bed in
+            var replica = try bed.replica()
+            try await replica.look()
+            try await bed.setClock("2031-05-21 12:10:00Z")
+            try await replica.look()
+            try await bed.run("UPDATE \(bed.ledger.table("run")) SET deadline = '2031-05-21 12:15:00Z'")
+            try await bed.setClock("2031-05-21 12:20:00Z")
+            try await replica.look()
+            #expect(try await bed.slots() == ["12:10"])
+            #expect(try await bed.outcome() == "started", "the slot is open")
+            try await bed.endRuns()
+            try await replica.look()
+            #expect(try await bed.slots() == ["12:10", "12:20"])
+        }
+    }
+
     @Test func `a run that somebody has asked for is in the way, too, and is made known again when Redis has lost it`()
         async throws
     {
