@@ -46,6 +46,25 @@ import Testing
         }
     }
 
+    @Test func `a single row that takes too long is given up on with what to raise`() async throws {
+        let settings = Poison.settings("attempts: 1, statement_timeout: 2s") + "\n" + Unhurried.leases
+        try await withTestBed(targets: Poison.target(.block), settings: settings) { bed in
+            try await bed.createEvents(11)
+            try await bed.onDelete("PERFORM pg_sleep(600)")
+            let outcome = try #require(try await bed.drain("Target").first)
+            let letter = try #require(try await bed.queue.deadLetters(of: outcome.run).first)
+            #expect(letter.range == .keys([["1"]]))
+            #expect(letter.sqlState == "57014")
+            #expect(
+                letter.error.hasPrefix(
+                    "if this row, with what goes by cascade, takes longer than batches.statement_timeout (2s), raise "
+                        + "EBB_BATCHES_STATEMENT_TIMEOUT, and EBB_LEASES_DURATION with it; "
+                ),
+                "\(letter.error)"
+            )
+        }
+    }
+
     @Test(arguments: Strategy.choices)
     func `a batch that takes too long is split until its parts do not`(_ strategy: Strategy) async throws {
         // An attempt would show as a dead letter: there is only one.

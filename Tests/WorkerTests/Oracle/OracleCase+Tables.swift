@@ -1,6 +1,12 @@
 import Shared
 
 extension OracleCase {
+    private static let collidingColumns = [
+        "i", "p", "t", "c", "rank", "ordinal", "number", "witnesses", "block", "branch", "next", "seen", "pivot",
+        "edge",
+        "tie", "rows", "run", "generation", "g1", "o1", "k1", "group_values", "order_values",
+    ].map { "ALTER TABLE events ADD \"\($0)\" integer NOT NULL DEFAULT 7" }
+
     /// Tables, types and sessions of every kind, under ordinary rules.
     static let tables: [OracleCase] = [
         OracleCase(
@@ -34,15 +40,16 @@ extension OracleCase {
         ),
         OracleCase(
             name: "columns are named like something in Ebb's own statements",
-            setup: Events.setup(
-                then: [
-                    "i", "p", "t", "c", "rank", "ordinal", "number", "witnesses", "block", "branch", "next", "seen",
-                    "pivot",
-                    "edge", "tie", "rows", "run", "generation", "g1", "o1", "k1", "group_values", "order_values",
-                ].map { "ALTER TABLE events ADD \"\($0)\" integer NOT NULL DEFAULT 7" }
-            ),
+            setup: Events.setup(then: Self.collidingColumns),
             target: Events.named + [Events.age, Events.newest(2)],
             oracle: Events.oracle(keep: 2, and: "created_at < CUTOFF")
+        ),
+        OracleCase(
+            name: "columns are named like that where no index leads to a group's rows",
+            setup: Events.setup(then: ["DROP INDEX events_device_created_at_id_idx"] + Self.collidingColumns),
+            target: Events.named + [Events.age, Events.newest(2)],
+            oracle: Events.oracle(keep: 2, and: "created_at < CUTOFF"),
+            strategies: [.block, .window, .idRange, nil]
         ),
         OracleCase(
             name: "integers are seconds since 1970",
