@@ -47,7 +47,7 @@ import Testing
     }
 
     @Test func `a single row that takes too long is given up on with what to raise`() async throws {
-        let settings = Poison.settings("attempts: 1, statement_timeout: 2s") + "\n" + Unhurried.leases
+        let settings = Poison.settings("attempts: 1, statement_timeout: 5s") + "\n" + Unhurried.leases
         try await withTestBed(targets: Poison.target(.block), settings: settings) { bed in
             try await bed.createEvents(11)
             try await bed.onDelete("PERFORM pg_sleep(600)")
@@ -57,7 +57,7 @@ import Testing
             #expect(letter.sqlState == "57014")
             #expect(
                 letter.error.hasPrefix(
-                    "if this row, with what goes by cascade, takes longer than batches.statement_timeout (2s), raise "
+                    "if this row, with what goes by cascade, takes longer than batches.statement_timeout (5s), raise "
                         + "EBB_BATCHES_STATEMENT_TIMEOUT, and EBB_LEASES_DURATION with it; "
                 ),
                 "\(letter.error)"
