@@ -34,7 +34,8 @@ enum PgxConnectionURI {
         var names: Set<String> = []
         for item in query.split(separator: UInt8(ascii: "&")) {
             let parts = item.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-            guard parts.count == 2, let name = Self.decoded(parts[0]), let value = Self.decoded(parts[1]) else {
+            guard parts.count == 2, let name = Self.decoded(parts[0]), let value = Self.decoded(parts[1], plus: " ")
+            else {
                 kept.append(String(decoding: item, as: UTF8.self))
                 continue
             }
@@ -52,8 +53,7 @@ enum PgxConnectionURI {
             } else if !Self.dispensable.contains(keyword), names.insert(keyword).inserted {
                 // Sessions are in UTC anyway, and poolers before pgbouncer 1.20 take no `options`.
                 if keyword.lowercased() == "timezone" && value.elementsEqual("UTC".utf8) { continue }
-                let plain = Self.decoded(parts[1][...].map { $0 == UInt8(ascii: "+") ? UInt8(ascii: " ") : $0 }[...])
-                settings.append("-c%20\(keyword)%3D\(Self.encoded(Self.escaped(plain ?? value)))")
+                settings.append("-c%20\(keyword)%3D\(Self.encoded(Self.escaped(value)))")
             }
         }
         if !settings.isEmpty {
@@ -112,12 +112,14 @@ enum PgxConnectionURI {
     }
 
     /// The bytes of a percent-encoded text; nil for what is none.
-    private static func decoded(_ text: ArraySlice<UInt8>) -> [UInt8]? {
+    ///
+    /// - `plus`: what an unencoded "+" stands for.
+    private static func decoded(_ text: ArraySlice<UInt8>, plus: Unicode.Scalar = "+") -> [UInt8]? {
         var bytes: [UInt8] = []
         var rest = text.makeIterator()
         while let byte = rest.next() {
             guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
+                bytes.append(byte == UInt8(ascii: "+") ? UInt8(ascii: plus) : byte)
                 continue
             }
             guard let high = rest.next().flatMap(Self.digit), let low = rest.next().flatMap(Self.digit) else {

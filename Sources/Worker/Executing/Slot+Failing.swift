@@ -97,10 +97,9 @@ extension Slot {
             let splitter = try await self.splitter(lease, connection)
             range = try await Self.unlessRefused { try await splitter.narrowed(whole, connection) }
         }
-        if case .keys(let keys)? = range ?? lease.message.range, keys.count == 1 {
-            return try await self.giveUp(lease, self.advised(error), range: range, connection)
-        }
-        return try await self.giveUp(lease, error, range: range, connection)
+        var reason = error
+        if case .keys(let keys)? = range ?? lease.message.range, keys.count == 1 { reason = self.advised(error) }
+        return try await self.giveUp(lease, reason, range: range, connection)
     }
 
     /// Splits a batch, in the ledger first; nil when it cannot be split.

@@ -9,32 +9,8 @@ import Testing
 
 /// Schedulers on real servers, with the database's clock put by the tests; the clock of this machine tells another time all along.
 @Suite(.timeLimit(.minutes(5))) struct SchedulerTests {
-    private static let targets = """
-          Target:
-            table: events
-            key: id
-            max_age: {column: created_at, age: "${AGE:-1d}"}
-        """
-
-    private func withSchedule(
-        _ schedule: String,
-        targets: String = Self.targets,
-        _ body: (TestBed) async throws -> Void
-    ) async throws {
-        let settings = "presets: []\nschedules: {nightly: {\(schedule), targets: Target}}\n"
-        try await withTestBed(targets: targets, settings: settings, ownClock: true) { bed in
-            try await bed.run(
-                "CREATE TABLE events (id bigint PRIMARY KEY, created_at timestamptz)",
-                "INSERT INTO events SELECT n, now() - interval '2 days' FROM generate_series(1, 100) AS n"
-            )
-            try await bed.ledger.setup(bed.connection)
-            try await bed.setClock("2031-05-21 12:05:00Z")
-            try await body(bed)
-        }
-    }
-
     @Test func `a slot fires once, however many race for it`() async throws {
-        try await self.withSchedule(#"cron: "*/10 * * * *""#) { bed in
+        try await withScheduledTarget(#"cron: "*/10 * * * *""#) { bed in
             let replicas = try (0..<8).map { _ in try bed.replica() }
             try await replicas.race()
             #expect(try await bed.slots() == [])
@@ -54,7 +30,7 @@ import Testing
     }
 
     @Test func `what is due is known to the second, and slept until`() async throws {
-        try await self.withSchedule(#"cron: "*/10 * * * *""#) { bed in
+        try await withScheduledTarget(#"cron: "*/10 * * * *""#) { bed in
             var replica = try bed.replica()
             try await replica.look()
             try await bed.setClock("2031-05-21 12:09:55Z", isStill: true)
@@ -71,7 +47,7 @@ import Testing
     }
 
     @Test func `a run whose scheduler died before the queue knew it is taken over`() async throws {
-        try await self.withSchedule(#"cron: "*/10 * * * *""#) { bed in
+        try await withScheduledTarget(#"cron: "*/10 * * * *""#) { bed in
             var replica = try bed.replica()
             try await replica.look()
             try await bed.setClock("2031-05-21 12:10:01Z")
@@ -109,7 +85,7 @@ import Testing
     }
 
     @Test func `no slot before the first sight of a schedule is run`() async throws {
-        try await self.withSchedule(#"cron: "0 * * * *", catch_up: 24h"#) { bed in
+        try await withScheduledTarget(#"cron: "0 * * * *", catch_up: 24h"#) { bed in
             var replica = try bed.replica()
             try await replica.look()
             try await replica.look()
@@ -119,7 +95,7 @@ import Testing
     }
 
     @Test func `of what was missed the newest runs, once, unless it is too old`() async throws {
-        try await self.withSchedule(#"cron: "*/10 * * * *", catch_up: 8m"#) { bed in
+        try await withScheduledTarget(#"cron: "*/10 * * * *", catch_up: 8m"#) { bed in
             var replica = try bed.replica()
             try await replica.look()
             try await bed.setClock("2031-05-21 12:37:00Z")
@@ -140,7 +116,7 @@ import Testing
     }
 
     @Test func `a target never overlaps itself, and goes on with the next slot`() async throws {
-        try await self.withSchedule(#"cron: "*/10 * * * *""#) { bed in
+        try await withScheduledTarget(#"cron: "*/10 * * * *""#) { bed in
             var replica = try bed.replica()
             try await replica.look()
             try await bed.setClock("2031-05-21 12:10:00Z")
@@ -160,7 +136,7 @@ import Testing
     }
 
     @Test func `a run that is out of time ends first, and costs no slot its run`() async throws {
-        try await self.withSchedule(#"cron: "*/10 * * * *""#) { bed in
+        try await withScheduledTarget(#"cron: "*/10 * * * *""#) { bed in
             var replica = try bed.replica()
             try await replica.look()
             try await bed.setClock("2031-05-21 12:10:00Z")
@@ -179,7 +155,7 @@ import Testing
     @Test func `a run that somebody has asked for is in the way, too, and is made known again when Redis has lost it`()
         async throws
     {
-        try await self.withSchedule(#"cron: "*/10 * * * *""#) { bed in
+        try await withScheduledTarget(#"cron: "*/10 * * * *""#) { bed in
             var replica = try bed.replica()
             try await replica.look()
             let run = try await bed.start().run
@@ -192,80 +168,8 @@ import Testing
         }
     }
 
-    @Test func `a clock that goes back fires nothing again`() async throws {
-        try await self.withSchedule(#"cron: "*/10 * * * *""#) { bed in
-            var replica = try bed.replica()
-            try await replica.look()
-            for time in ["12:10:30", "12:09:00", "12:10:00", "12:11:00"] {
-                try await bed.setClock("2031-05-21 \(time)Z")
-                try await replica.look()
-                try await bed.endRuns()
-            }
-            #expect(try await bed.slots() == ["12:10"])
-        }
-    }
-
-    @Test func `a clock that was ahead stops nothing, and no slot runs twice`() async throws {
-        try await self.withSchedule(#"cron: "*/10 * * * *", catch_up: 24h"#) { bed in
-            var replica = try bed.replica()
-            try await replica.look()
-            for time in ["2031-05-21 12:10:00", "2033-01-01 00:20:00", "2031-05-21 12:15:00", "2031-05-21 12:16:00"] {
-                try await bed.setClock("\(time)Z")
-                var other = try bed.replica()
-                try await other.look()
-                try await replica.look()
-                try await bed.endRuns()
-            }
-            #expect(try await bed.slots() == ["12:10", "00:20"])
-            #expect(replica.log.count("the schedule begins anew") <= 1)
-            for time in ["12:20:00", "12:21:00", "12:30:00"] {
-                try await bed.setClock("2031-05-21 \(time)Z")
-                for _ in 0..<2 { try await replica.look() }
-                try await bed.endRuns()
-            }
-            #expect(try await bed.slots() == ["12:10", "12:20", "12:30", "00:20"])
-        }
-    }
-
-    @Test func `a clock that falls behind for hours fires nothing again`() async throws {
-        try await self.withSchedule(#"cron: "*/10 * * * *""#) { bed in
-            var replica = try bed.replica()
-            try await replica.look()
-            let ahead = ["12:10:00", "12:20:00", "12:30:00", "12:40:00"]
-            for time in ahead + ["12:05:00", "12:10:00", "12:20:30", "12:45:00", "12:50:00"] {
-                try await bed.setClock("2031-05-21 \(time)Z")
-                for _ in 0..<2 { try await replica.look() }
-                try await bed.endRuns()
-            }
-            #expect(try await bed.slots() == ["12:10", "12:20", "12:30", "12:40", "12:50"])
-            #expect(replica.log.count("the schedule begins anew") == 1)
-        }
-    }
-
-    @Test func `a slot of the future cannot be settled`() async throws {
-        try await self.withSchedule(#"cron: "*/10 * * * *""#) { bed in
-            var replica = try bed.replica()
-            try await replica.look()
-            let definition = try #require(replica.scheduler.entries.first?.timing?.definition)
-            let moment = try Date("2031-05-21T12:10:00Z", strategy: .iso8601)
-            let slot = Ledger.Slot(schedule: "nightly", target: "Target", definition: definition, moment: moment)
-            #expect(!(try await bed.ledger.settle(slot, outcome: "off", bed.connection)))
-            let plan = try await bed.services.runStarter(bed.queue).plan(
-                try bed.target(),
-                knobs: KnobValues(maxAge: .seconds(86_400)),
-                bed.connection
-            )
-            guard case .taken = try await bed.ledger.fire(slot, .one(plan), bed.connection) else {
-                Issue.record("it fired")
-                return
-            }
-            try await bed.setClock("2031-05-21 12:10:00Z")
-            #expect(try await bed.ledger.settle(slot, outcome: "off", bed.connection))
-        }
-    }
-
     @Test func `jitter moves a run, not its slot`() async throws {
-        try await self.withSchedule(#"cron: "0 * * * *", jitter: 30m"#) { bed in
+        try await withScheduledTarget(#"cron: "0 * * * *", jitter: 30m"#) { bed in
             var replica = try bed.replica()
             try await replica.look()
             let slot = try Date("2031-05-21T13:00:00Z", strategy: .iso8601)
@@ -283,7 +187,7 @@ import Testing
 
     @Test func `a target that is off has its slots settled, and is logged once`() async throws {
         let target = #"  Target: {table: events, key: id, max_age: {column: created_at, age: "${AGE}"}}"#
-        try await self.withSchedule(#"cron: "*/10 * * * *""#, targets: target) { bed in
+        try await withScheduledTarget(#"cron: "*/10 * * * *""#, targets: target) { bed in
             var replica = try bed.replica()
             try await replica.look()
             for slot in ["12:10", "12:20", "12:30"] {
@@ -331,7 +235,7 @@ import Testing
     }
 
     @Test func `what cannot be planned is the slot's outcome`() async throws {
-        try await self.withSchedule(#"cron: "*/10 * * * *""#) { bed in
+        try await withScheduledTarget(#"cron: "*/10 * * * *""#) { bed in
             var replica = try bed.replica()
             try await replica.look()
             try await bed.run("ALTER TABLE events RENAME TO others")
@@ -349,7 +253,7 @@ import Testing
     }
 
     @Test func `a locked table holds its own slot up, and nothing else`() async throws {
-        let targets = Self.targets + "\n  Other: {table: others, key: id, max_age: {column: created_at, age: 1d}}"
+        let targets = scheduledTarget + "\n  Other: {table: others, key: id, max_age: {column: created_at, age: 1d}}"
         let schedules = "nightly: {cron: '*/10 * * * *', targets: [Target, Other]}"
         try await withTestBed(targets: targets, settings: "schedules: {\(schedules)}", ownClock: true) { bed in
             try await bed.run(
@@ -379,7 +283,7 @@ import Testing
     }
 
     @Test func `Redis being away stops no schedule`() async throws {
-        try await self.withSchedule(#"cron: "*/10 * * * *""#) { bed in
+        try await withScheduledTarget(#"cron: "*/10 * * * *""#) { bed in
             let nowhere = RedisClient(
                 configuration: try RedisConfiguration(
                     url: "unix:///nonexistent/redis.sock",

@@ -118,3 +118,31 @@ extension TestBed {
         }
     }
 }
+
+/// The target that `withScheduledTarget` has a schedule for.
+let scheduledTarget = """
+      Target:
+        table: events
+        key: id
+        max_age: {column: created_at, age: "${AGE:-1d}"}
+    """
+
+/// A target of 100 expired rows with a schedule, at 12:05 by the database's own clock.
+///
+/// - `schedule`: its YAML fields.
+func withScheduledTarget(
+    _ schedule: String,
+    targets: String = scheduledTarget,
+    _ body: (TestBed) async throws -> Void
+) async throws {
+    let settings = "presets: []\nschedules: {nightly: {\(schedule), targets: Target}}\n"
+    try await withTestBed(targets: targets, settings: settings, ownClock: true) { bed in
+        try await bed.run(
+            "CREATE TABLE events (id bigint PRIMARY KEY, created_at timestamptz)",
+            "INSERT INTO events SELECT n, now() - interval '2 days' FROM generate_series(1, 100) AS n"
+        )
+        try await bed.ledger.setup(bed.connection)
+        try await bed.setClock("2031-05-21 12:05:00Z")
+        try await body(bed)
+    }
+}
