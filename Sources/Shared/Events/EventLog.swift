@@ -73,7 +73,12 @@ package struct EventLog: Sendable {
             self.queue.keys.events,
             id.isEmpty ? "0" : id
         )
-        return (reply.array?.first?.array?.last?.array ?? []).compactMap(Self.event)
+        return Self.events(reply.array?.first)
+    }
+
+    /// The events in what XREAD says of one stream.
+    static func events(_ stream: RESPValue?) -> [EbbEvent] {
+        (stream?.array?.last?.array ?? []).compactMap(Self.event)
     }
 
     private static func event(_ entry: RESPValue) -> EbbEvent? {

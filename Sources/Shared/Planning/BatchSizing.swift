@@ -10,6 +10,16 @@ package struct BatchSizing: Sendable, Equatable {
     /// The most units that take no more than twice the time if every row in them is expired: density differs within a table,
     /// and a run that has passed a hundred thousand young rows must not take as many expired ones at once.
     package var most: Int
+    /// What the estimate says of where hardly any row is expired; only for blocks.
+    package var sparse: Sparse?
+
+    /// The end of a table that lies in the order of its time column: young rows, hardly one of them expired.
+    package struct Sparse: Sendable, Hashable, Codable {
+        /// The block where it begins.
+        package var from: Int
+        /// Blocks in a batch there: no more than four times the time if the guess is wrong about every row.
+        package var units: Int
+    }
 
     /// The first guess.
     ///
@@ -41,7 +51,19 @@ package struct BatchSizing: Sendable, Equatable {
         }
         self.most = strategy == .key ? 1 : Int(min(max(most, 1), Self.largest))
         self.units = Int(min(max(first, 1), Double(self.most)))
-        self.least = isProving ? self.units : max(1, self.units / 4)
+        self.least = isProving || fixedRows != nil ? self.units : max(1, self.units / 4)
+        if strategy == .block, fixedRows == nil, estimate.isInOrder {
+            let from = Int((estimate.blocks * estimate.fraction).rounded(.up))
+            self.sparse = Sparse(from: from, units: Int(min(max(2 * largest, 1), Self.largest)))
+        }
+    }
+
+    /// How many blocks the batch that begins at `next` has, of a plan that ends at `end`.
+    ///
+    /// Towards the end of the expired rows batches shrink to the least, so that no slot waits long for the last one.
+    func blocks(from next: Int, end: Int) -> Int {
+        if let sparse, next >= sparse.from { return max(self.units, sparse.units) }
+        return min(self.units, max(self.least, ((sparse?.from ?? end) - next) / 3))
     }
 
     /// The next size, from what the run has measured so far.
@@ -63,15 +85,16 @@ package struct BatchSizing: Sendable, Equatable {
         return BatchSizing(units: scaled(self.units), least: scaled(self.least), most: scaled(self.most))
     }
 
-    package init(units: Int, least: Int, most: Int) {
+    package init(units: Int, least: Int, most: Int, sparse: Sparse? = nil) {
         self.units = units
         self.least = least
         self.most = most
+        self.sparse = sparse
     }
 
     /// Into how many batches a run's rows are cut at least, unless they became smaller than a quarter of the usual size: with
     /// a handful of large ones, all slots but one may wait for the last.
-    private static let fewest = 16.0
+    private static let fewest = 8.0
     /// Beyond a million units a batch's WAL, and what is lost when it fails, grow without making anything faster.
     private static let largest = 1_000_000.0
 }

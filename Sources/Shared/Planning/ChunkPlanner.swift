@@ -51,13 +51,20 @@ package struct ChunkPlanner: Sendable {
         }
     }
 
+    /// A rest of half the limit goes with the others: it is not worth a turn of its own.
     private func blocks(_ cursor: PlanCursor, limit: Int) -> PlannedChunk {
         var batches: [PlannedBatch] = []
         var next = Int(cursor.next) ?? cursor.end
-        while batches.count < limit && next < cursor.end {
-            let to = min(next + cursor.units, cursor.end)
+        var atLimit = next
+        while batches.count < limit + limit / 2 && next < cursor.end {
+            let to = min(next + cursor.sizing.blocks(from: next, end: cursor.end), cursor.end)
             batches.append(PlannedBatch(range: .block(from: next, to: to), units: to - next))
             next = to
+            if batches.count == limit { atLimit = next }
+        }
+        if next < cursor.end {
+            batches.removeLast(batches.count - limit)
+            next = atLimit
         }
         return self.chunk(batches, cursor, next: String(next), isComplete: next >= cursor.end)
     }

@@ -58,6 +58,8 @@ struct Estimate: Sendable, Equatable {
     var groups: Double?
     /// Rows that `keep_newest` keeps of each.
     var keep: Double = 0
+    /// Whether the table lies in the order of its time column, oldest rows first.
+    var isInOrder = false
 
     /// What each batch pays for proving pivots: all of them where any group's rows can be anywhere.
     func proofs(_ strategy: Strategy) -> Double {

@@ -13,8 +13,13 @@ package struct Plan: Sendable {
 
     /// Batches expected, for people: later ones are sized by what the first ones took.
     package var estimatedBatches: Int {
-        let units = self.choice.strategy == .block ? self.estimate.blocks : self.estimate.rows
-        return units == 0 ? 0 : Int((units / Double(self.firstSize.units)).rounded(.up))
+        var units = self.choice.strategy == .block ? self.estimate.blocks : self.estimate.rows
+        var batches = 0.0
+        if let sparse = self.firstSize.sparse {
+            batches = ((units - Double(sparse.from)) / Double(sparse.units)).rounded(.up)
+            units = Double(sparse.from)
+        }
+        return Int(batches + (units / Double(self.firstSize.units)).rounded(.up))
     }
 
     /// WAL that the deletes are expected to write, in bytes: a record per row, and an image of each block touched.
@@ -109,6 +114,10 @@ extension Plan {
 }
 
 extension Estimate {
+    /// The correlation from which a table counts as being in the order of its time column: at 0.99, some hundredth of the rows is
+    /// elsewhere.
+    private static let inOrder = 0.99
+
     /// Asks the database's planner how many rows the rule's conditions select.
     ///
     /// The conditions are written open to statistics here, unlike in batches.
@@ -139,7 +148,8 @@ extension Estimate {
             total: facts.rows,
             references: ReferenceCosts(resolved, rows: rows),
             groups: groups,
-            keep: keep
+            keep: keep,
+            isInOrder: (resolved.timeColumn?.correlation ?? 0) > Self.inOrder
         )
     }
 }

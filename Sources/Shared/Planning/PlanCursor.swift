@@ -12,6 +12,7 @@ package struct PlanCursor: Sendable, Hashable, Codable {
     package var units: Int
     package var least: Int
     package var most: Int
+    package var sparse: BatchSizing.Sparse?
     /// Where the next batch starts: a block, a value, or an ordinal.
     package var next: String
     /// Where the plan ends, for blocks and ordinals; values end at the run's cutoff.
@@ -25,6 +26,7 @@ package struct PlanCursor: Sendable, Hashable, Codable {
         self.units = sizing.units
         self.least = sizing.least
         self.most = sizing.most
+        self.sparse = sizing.sparse
         self.next = next
         self.end = end
         self.slice = nil
@@ -32,11 +34,12 @@ package struct PlanCursor: Sendable, Hashable, Codable {
 
     /// The size of the next batches.
     package var sizing: BatchSizing {
-        get { BatchSizing(units: self.units, least: self.least, most: self.most) }
+        get { BatchSizing(units: self.units, least: self.least, most: self.most, sparse: self.sparse) }
         set {
             self.units = newValue.units
             self.least = newValue.least
             self.most = newValue.most
+            self.sparse = newValue.sparse
         }
     }
 

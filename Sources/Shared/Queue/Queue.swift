@@ -166,19 +166,6 @@ package struct Queue: Sendable {
         Int.random(in: 0..<8) == 0 ? streams.reversed() : streams
     }
 
-    /// Waits until somebody adds a batch, at most for `limit`.
-    ///
-    /// Holds up everything else on this queue's connection, so it is for one of its own, and cannot be cancelled. What is
-    /// added between a poll and this call goes unnoticed until the next poll.
-    ///
-    /// - Returns: whether one was added.
-    package func waitForBatch(atMost limit: Duration) async throws -> Bool {
-        // 0 would be for ever.
-        let arguments = ["XREAD", "COUNT", "1", "BLOCK", max(limit, .milliseconds(1)).milliseconds, "STREAMS"]
-        let words = arguments + self.streams + self.streams.map { _ in "$" }
-        return try await self.redis.send(RedisCommand(words)).array != nil
-    }
-
     /// Counts a start of a redelivered batch; nil when the lease is lost.
     package func start(_ lease: Lease, consumer: String) async throws -> Int? {
         let starts =

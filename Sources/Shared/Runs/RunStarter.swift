@@ -58,12 +58,13 @@ package struct RunStarter: Sendable {
         let drains = try await self.drain(plan, terms, priority: priority, timeout: timeout, knobs, connection)
         var new = Self.newRun(plan, knobs, priority: priority, batchRows: batchRows, timeout: timeout)
         new.after = drains
+        let warnings = try await TimeZoneDefaults.read(connection).warnings(plan.resolved)
         let (record, isNew) = try await self.begin(new, connection)
         if isNew {
             await self.contexts?.keep(
                 RunContext(record: record, resolved: plan.resolved, namespace: self.ledger.namespace)
             )
-            for warning in try await TimeZoneDefaults.read(connection).warnings(plan.resolved) { self.warn(warning) }
+            for warning in warnings { self.warn(warning) }
         }
         return (record, isNew)
     }

@@ -20,7 +20,9 @@ struct WorkerService: Service {
         case verdict(Verdict)
         /// Whether PostgreSQL could be reached; nil when it was not tried, or does not matter.
         case stepEnded(reached: Bool?)
-        case timer
+        /// The pause is over, or work was heard of.
+        case timer(Queue.Bell?)
+        case prepared
         case stop
     }
 
@@ -77,10 +79,12 @@ struct WorkerService: Service {
             var isAlone = false
             var hasTimer = false
             var isDrained = false
+            /// Whether a run was just created, whose creator is about to plan it.
+            var isBeingPlanned = false
             while !isDrained {
                 if batches == 0 { isAlone = false }
                 // A suspect waits until no other batch runs, and then runs alone.
-                let free = suspects.isEmpty && !isAlone ? self.concurrency - running : 0
+                let free = suspects.isEmpty && !isAlone && !isBeingPlanned ? self.concurrency - running : 0
                 var work = Queue.Work()
                 do {
                     work = try await fetcher.fetch(
@@ -115,18 +119,17 @@ struct WorkerService: Service {
                     if running == 0 && self.drains { isDrained = await self.isDrained() }
                     if isDrained { break }
                     if !hasTimer {
+                        let isShort = running > 0 || isBeingPlanned
                         let pause =
-                            running > 0 ? min(Self.busyPause, configuration.poll.interval) : configuration.poll.interval
+                            isShort ? min(Self.busyPause, configuration.poll.interval) : configuration.poll.interval
                         let isIdle = running == 0
+                        isBeingPlanned = false
                         group.addTask {
                             do {
-                                if isIdle {
-                                    try await Self.wait(for: doorbell, atMost: pause)
-                                } else {
-                                    try await Task.sleep(for: pause)
-                                }
+                                if isIdle { return .timer(try await Self.wait(for: doorbell, atMost: pause)) }
+                                try await Task.sleep(for: pause)
                             } catch is CancellationError {}
-                            return .timer
+                            return .timer(nil)
                         }
                         hasTimer = true
                     }
@@ -139,7 +142,16 @@ struct WorkerService: Service {
                     case .stepEnded(let reached):
                         running -= 1
                         if let reached { self.note(reached: reached, &breaker) }
-                    case .timer: hasTimer = false
+                    case .timer(let bell):
+                        hasTimer = false
+                        if case .created(let run) = bell {
+                            isBeingPlanned = true
+                            group.addTask {
+                                await self.prepare(run, contexts, pool)
+                                return .prepared
+                            }
+                        }
+                    case .prepared: break
                     case .stop, nil: isDrained = true
                     }
                 }
@@ -151,17 +163,26 @@ struct WorkerService: Service {
         self.services.logger.log(.info, "worker stopped", [.consumer: "\(consumer)"])
     }
 
-    /// Waits until a batch is added, or the pause is over.
-    private static func wait(for doorbell: Queue, atMost pause: Duration) async throws {
+    /// Waits until there may be work, or the pause is over.
+    private static func wait(for doorbell: Queue, atMost pause: Duration) async throws -> Queue.Bell? {
         let end = ContinuousClock.now + pause
         do {
             while .now < end && !Task.isCancelled {
                 let left = ContinuousClock.now.duration(to: end)
-                if try await doorbell.waitForBatch(atMost: min(left, Self.longestWait)) { return }
+                if let bell = try await doorbell.waitForWork(atMost: min(left, Self.longestWait)) { return bell }
             }
         } catch is RedisError {
             // The next poll reports it.
             try await Task.sleep(until: end)
+        }
+        return nil
+    }
+
+    /// Reads what batches of a new run will need, while its pivots are being found.
+    private func prepare(_ run: String, _ contexts: RunContexts, _ pool: ConnectionPool) async {
+        do { _ = try await pool.withConnection { try await contexts.context(run, $0) } } catch {
+            // Its first batch meets the same, and that counts.
+            self.services.logger.log(.debug, "run is not prepared", [.run: "\(run)", .error: "\(error)"])
         }
     }
 
@@ -177,7 +198,7 @@ struct WorkerService: Service {
             switch event {
             case .verdict(let verdict): fetcher.settle(verdict)
             case .stop: group.cancelAll()
-            case .stepEnded, .timer: break
+            case .stepEnded, .timer, .prepared: break
             }
             if !fetcher.holdsWork { group.cancelAll() }
         }
