@@ -6,7 +6,9 @@ extension Queue {
         /// A batch was added.
         case batch
         /// A run was created; its batches come once its pivots are found.
-        case created(run: String)
+        ///
+        /// - `rows`: how many it is expected to delete.
+        case created(run: String, rows: Int)
     }
 
     /// Waits until somebody adds a batch or creates a run, at most for `limit`.
@@ -23,6 +25,6 @@ extension Queue {
         guard let heard = reply.array else { return nil }
         if heard.contains(where: { $0.array?.first?.string != self.keys.events }) { return .batch }
         guard let event = EventLog.events(heard.first).first, event.topic == "run.created" else { return nil }
-        return .created(run: event.subject)
+        return .created(run: event.subject, rows: event.counts["estimated"] ?? 0)
     }
 }

@@ -10,15 +10,10 @@ package actor RunContexts {
     /// How often something was forgotten: what was being read meanwhile is not kept.
     private var forgotten = 0
     private var known: [String: (context: RunContext, read: ContinuousClock.Instant)] = [:]
-    /// What somebody is reading now.
-    private var reading: Set<String> = []
 
     /// A worker is at a handful of runs; beyond this it starts over.
     private static let most = 64
     private static let age = Duration.seconds(60)
-    /// How long somebody else's reading is waited for: longer than it mostly takes. A session that has gone silent must not hold
-    /// up the others.
-    private static let patience = Duration.milliseconds(200)
 
     package init(catalog: Catalog, ledger: Ledger, stores: Stores) {
         self.catalog = catalog
@@ -30,13 +25,7 @@ package actor RunContexts {
     ///
     /// - Throws: what `RunContext.load` throws.
     package func context(_ run: String, _ connection: PostgresConnection) async throws -> RunContext {
-        let end = ContinuousClock.now + Self.patience
-        while self.recent(run) == nil, self.reading.contains(run), .now < end {
-            try await Task.sleep(for: .milliseconds(1))
-        }
         if let context = self.recent(run) { return context }
-        let isFirst = self.reading.insert(run).inserted
-        defer { if isFirst { self.reading.remove(run) } }
         let before = self.forgotten
         let context = try await RunContext.load(
             run,

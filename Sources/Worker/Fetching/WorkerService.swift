@@ -20,24 +20,24 @@ struct WorkerService: Service {
         case verdict(Verdict)
         /// Whether PostgreSQL could be reached; nil when it was not tried, or does not matter.
         case stepEnded(reached: Bool?)
-        /// The pause is over, or work was heard of.
-        case timer(Queue.Bell?)
-        case prepared
+        case timer
         case stop
     }
 
     /// How long to wait when batches are under way: their end may make a step ready for another slot.
     private static let busyPause = Duration.milliseconds(20)
-    /// The longest wait that cannot be cancelled: a worker that is to stop has to be quick.
-    private static let longestWait = Duration.milliseconds(200)
 
     func run() async throws {
         let consumer = Self.consumer()
-        // A worker with nothing to do hears of the first batch on a connection of its own.
-        let doorbell = try self.services.queue()
         let configuration = self.services.configuration
         let pool = ConnectionPool(try self.services.postgresConfiguration(as: "ebb worker"))
         let contexts = self.services.runContexts()
+        let doorbell = Doorbell(
+            queue: try self.services.queue(),
+            contexts: contexts,
+            pool: pool,
+            logger: self.services.logger
+        )
         let slot = Slot(
             consumer: consumer,
             queue: self.queue,
@@ -79,12 +79,10 @@ struct WorkerService: Service {
             var isAlone = false
             var hasTimer = false
             var isDrained = false
-            /// Whether a run was just created, whose creator is about to plan it.
-            var isBeingPlanned = false
             while !isDrained {
                 if batches == 0 { isAlone = false }
                 // A suspect waits until no other batch runs, and then runs alone.
-                let free = suspects.isEmpty && !isAlone && !isBeingPlanned ? self.concurrency - running : 0
+                let free = suspects.isEmpty && !isAlone ? self.concurrency - running : 0
                 var work = Queue.Work()
                 do {
                     work = try await fetcher.fetch(
@@ -119,17 +117,18 @@ struct WorkerService: Service {
                     if running == 0 && self.drains { isDrained = await self.isDrained() }
                     if isDrained { break }
                     if !hasTimer {
-                        let isShort = running > 0 || isBeingPlanned
                         let pause =
-                            isShort ? min(Self.busyPause, configuration.poll.interval) : configuration.poll.interval
+                            running > 0 ? min(Self.busyPause, configuration.poll.interval) : configuration.poll.interval
                         let isIdle = running == 0
-                        isBeingPlanned = false
                         group.addTask {
                             do {
-                                if isIdle { return .timer(try await Self.wait(for: doorbell, atMost: pause)) }
-                                try await Task.sleep(for: pause)
+                                if isIdle {
+                                    try await doorbell.wait(atMost: pause)
+                                } else {
+                                    try await Task.sleep(for: pause)
+                                }
                             } catch is CancellationError {}
-                            return .timer(nil)
+                            return .timer
                         }
                         hasTimer = true
                     }
@@ -142,16 +141,7 @@ struct WorkerService: Service {
                     case .stepEnded(let reached):
                         running -= 1
                         if let reached { self.note(reached: reached, &breaker) }
-                    case .timer(let bell):
-                        hasTimer = false
-                        if case .created(let run) = bell {
-                            isBeingPlanned = true
-                            group.addTask {
-                                await self.prepare(run, contexts, pool)
-                                return .prepared
-                            }
-                        }
-                    case .prepared: break
+                    case .timer: hasTimer = false
                     case .stop, nil: isDrained = true
                     }
                 }
@@ -159,31 +149,8 @@ struct WorkerService: Service {
             for suspect in suspects { fetcher.settle(.back(suspect, .release(after: .zero))) }
             try await self.shutDown(&group, &fetcher)
         }
-        await doorbell.close()
+        await doorbell.queue.close()
         self.services.logger.log(.info, "worker stopped", [.consumer: "\(consumer)"])
-    }
-
-    /// Waits until there may be work, or the pause is over.
-    private static func wait(for doorbell: Queue, atMost pause: Duration) async throws -> Queue.Bell? {
-        let end = ContinuousClock.now + pause
-        do {
-            while .now < end && !Task.isCancelled {
-                let left = ContinuousClock.now.duration(to: end)
-                if let bell = try await doorbell.waitForWork(atMost: min(left, Self.longestWait)) { return bell }
-            }
-        } catch is RedisError {
-            // The next poll reports it.
-            try await Task.sleep(until: end)
-        }
-        return nil
-    }
-
-    /// Reads what batches of a new run will need, while its pivots are being found.
-    private func prepare(_ run: String, _ contexts: RunContexts, _ pool: ConnectionPool) async {
-        do { _ = try await pool.withConnection { try await contexts.context(run, $0) } } catch {
-            // Its first batch meets the same, and that counts.
-            self.services.logger.log(.debug, "run is not prepared", [.run: "\(run)", .error: "\(error)"])
-        }
     }
 
     /// Lets batches end within the grace time, cancels the rest, and tells the queue about all of them.
@@ -198,7 +165,7 @@ struct WorkerService: Service {
             switch event {
             case .verdict(let verdict): fetcher.settle(verdict)
             case .stop: group.cancelAll()
-            case .stepEnded, .timer, .prepared: break
+            case .stepEnded, .timer: break
             }
             if !fetcher.holdsWork { group.cancelAll() }
         }

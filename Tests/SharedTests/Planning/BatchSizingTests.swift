@@ -25,10 +25,10 @@ import Testing
     }
 
     @Test(arguments: [Strategy.window, .idRange, .block])
-    func `a run of a few large batches is cut into sixteen`(_ strategy: Strategy) {
+    func `a run of a few large batches is cut into eight`(_ strategy: Strategy) {
         let size = Self.size(strategy, Self.estimate(1_000_000))
         let units = strategy == .block ? 20_000 : 1_000_000
-        #expect((16...20).contains((units + size.units - 1) / size.units), "\(size)")
+        #expect((8...10).contains((units + size.units - 1) / size.units), "\(size)")
         // What the run measures may make them as large as usual, but not larger.
         let usual = Self.size(strategy, Self.estimate(500_000_000))
         #expect((size.units...usual.units).contains(size.most), "\(size), \(usual)")
@@ -42,11 +42,54 @@ import Testing
     @Test func `what proves many pivots in each batch is not cut smaller for it`() {
         let size = Self.size(.block, Self.estimate(1_000_000, groups: 400_000))
         #expect(size.units == size.least)
-        #expect(size.units > 20_000 / 16)
+        #expect(size.units == Self.size(.block, Self.estimate(500_000_000, groups: 400_000)).units)
     }
 
     @Test func `a fixed size stays`() {
         #expect(Self.size(.window, Self.estimate(1_000), fixedRows: 7).units == 7)
+        var estimate = Self.estimate(1_000_000)
+        estimate.isInOrder = true
+        let size = Self.size(.block, estimate, fixedRows: 500)
+        #expect(stride(from: 0, to: 20_000, by: 10).allSatisfy { size.blocks(from: $0, end: 20_000) == 10 }, "\(size)")
         #expect(Self.size(.window, Self.estimate(1_000_000), fixedRows: 500_000).units == 500_000)
+    }
+
+    /// The sizes of all batches of a plan by blocks.
+    private static func sizes(_ size: BatchSizing, end: Int) -> [Int] {
+        var sizes: [Int] = []
+        while sizes.reduce(0, +) < end { sizes.append(size.blocks(from: sizes.reduce(0, +), end: end)) }
+        return sizes
+    }
+
+    @Test func `batches shrink towards the end, down to the least`() {
+        let sizes = Self.sizes(BatchSizing(units: 100, least: 25, most: 400), end: 1_000)
+        #expect(sizes == [100, 100, 100, 100, 100, 100, 100, 100, 66, 44, 30, 25, 25, 25], "\(sizes)")
+        #expect(Self.sizes(BatchSizing(units: 100, least: 100, most: 400), end: 250) == [100, 100, 100])
+    }
+
+    @Test func `where hardly any row is expected to be expired, batches are large`() {
+        var estimate = Self.estimate(1_000_000)
+        estimate.rows = 250_000
+        #expect(Self.size(.block, estimate).sparse == nil, "expired rows may be anywhere")
+        estimate.isInOrder = true
+        let size = Self.size(.block, estimate)
+        #expect(size.sparse?.from == 5_000)
+        let sizes = Self.sizes(size, end: 20_000)
+        let dense = sizes.prefix { $0 <= size.units }
+        #expect(dense.reduce(0, +) >= 5_000 && dense.dropLast().reduce(0, +) < 5_000, "\(sizes)")
+        #expect(sizes.dropFirst(dense.count).allSatisfy { $0 > size.units }, "\(sizes)")
+        // Four times the time at most, if all of them are expired after all.
+        let worst = Double(size.sparse?.units ?? 0) * (CostModel.block + 50 * CostModel.row)
+        #expect((900_000...1_000_000).contains(worst))
+        #expect(Self.size(.window, estimate).sparse == nil)
+    }
+
+    @Test func `measured batches grow behind the expired rows, too`() {
+        let size = BatchSizing(units: 100, least: 25, most: 4_000, sparse: .init(from: 500, units: 800))
+        let next = size.next(measured: (100, .milliseconds(1)), target: .milliseconds(250))
+        #expect(next.sparse == size.sparse && next.units == 400)
+        #expect(
+            next.next(measured: (100, .microseconds(1)), target: .seconds(1)).blocks(from: 500, end: 9_000) == 1_600
+        )
     }
 }

@@ -64,6 +64,56 @@ import Testing
         #expect(plan.choice.reason.contains("no index fits"))
     }
 
+    @Test(arguments: [("n", true), ("md5(n::text)", false), ("n DESC", false)])
+    func `a table in the order of its time is sparse behind its expired rows`(
+        order: String,
+        isSparse: Bool
+    ) async throws {
+        let plan = try await self.plan(
+            Self.age,
+            [
+                "CREATE TABLE events (id bigint PRIMARY KEY, created_at timestamp, payload text)",
+                """
+                INSERT INTO events
+                SELECT n, now() AT TIME ZONE 'UTC' - interval '2 days' + n * interval '3.456 seconds', repeat('x', 80)
+                FROM generate_series(1, 50000) AS n ORDER BY \(order)
+                """,
+                "ANALYZE events",
+            ]
+        )
+        let blocks = plan.resolved.facts.blocks
+        let share = plan.firstSize.sparse.map { Double($0.from) / Double(blocks) }
+        #expect(share.map { (0.45...0.55).contains($0) } ?? !isSparse, "\(String(describing: share))")
+        #expect((share != nil) == isSparse)
+        #expect((1...blocks).contains(plan.estimatedBatches))
+    }
+
+    @Test func `a rest of half a chunk goes with it`() async throws {
+        let plan = try await self.plan(Self.age, Self.table(1))
+        let terms = RunTerms(run: "r", createdAt: "", cutoff: nil, keep: nil)
+        let statements = RangeStatement(plan.resolved, terms: terms, namespace: "ebb", generation: 1)
+        try await withTestBed { bed in
+            let planner = ChunkPlanner(statements, bed.connection)
+            let size = BatchSizing(units: 1, least: 1, most: 1)
+            for (blocks, batches) in [(0, 0), (1, 1), (64, 64), (96, 96), (97, 64)] {
+                let cursor = PlanCursor(strategy: .block, sizing: size, next: "0", end: blocks)
+                let chunk = try await planner.next(cursor, limit: 64)
+                #expect((chunk.batches.count, chunk.isComplete) == (batches, batches == blocks))
+                guard !chunk.isComplete else { continue }
+                #expect(chunk.batches.last?.range == .block(from: 63, to: 64))
+                let rest = try await planner.next(chunk.cursor, limit: 64)
+                #expect(rest.batches.map(\.range) == (64..<97).map { .block(from: $0, to: $0 + 1) } && rest.isComplete)
+            }
+        }
+    }
+
+    @Test func `a cursor of an earlier version is understood`() throws {
+        let text = #"{"end":9,"least":1,"most":4,"next":"3","sequence":2,"strategy":"block","units":2}"#
+        let cursor = try PlanCursor(encoded: text)
+        #expect(cursor.sizing == BatchSizing(units: 2, least: 1, most: 4))
+        #expect(cursor.encoded == text)
+    }
+
     private static func partitioned(_ key: String, _ index: String...) -> [String] {
         [
             "CREATE TABLE events (id \(key) PRIMARY KEY, device integer NOT NULL, created_at timestamp) PARTITION BY HASH (id)",

@@ -20,25 +20,6 @@ import Testing
         }
     }
 
-    @Test func `who waits hears of a batch, and stops waiting`() async throws {
-        try await QueueBench.with { bench in
-            let (_, step) = try await bench.run()
-            let waiting = try bench.bed.services.queue()
-            try await bench.append(1, step)
-            #expect(try await waiting.waitForWork(atMost: .zero) == nil, "one that was there before")
-            let id = try #require(try await waiting.redis.send("CLIENT", "ID").int)
-            async let heard = waiting.waitForWork(atMost: .seconds(120))
-            // Other tests wait on this server, too: it must be this connection, and blocked.
-            try await eventually("it waits") {
-                let client = try await bench.queue.redis.send("CLIENT", "LIST", "ID", "\(id)").string ?? ""
-                return client.contains(" flags=b") && client.contains(" cmd=xread ")
-            }
-            try await bench.append(1, first: 2, from: "2", step)
-            #expect(try await heard == .batch)
-            await waiting.close()
-        }
-    }
-
     @Test func `creating a known run again changes nothing`() async throws {
         try await QueueBench.with { bench in
             let (record, step) = try await bench.run()
