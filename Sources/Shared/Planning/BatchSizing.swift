@@ -17,7 +17,8 @@ package struct BatchSizing: Sendable, Equatable {
     package struct Sparse: Sendable, Hashable, Codable {
         /// The block where it begins.
         package var from: Int
-        /// Blocks in a batch there: no more than four times the time if the guess is wrong about every row.
+        /// Blocks in a batch there: no more than four times the time if the guess is wrong about every row and they hold as many as
+        /// the others, or four times what the run's measurements ask for.
         package var units: Int
     }
 
@@ -44,17 +45,19 @@ package struct BatchSizing: Sendable, Equatable {
         var (first, most) = (wanted, largest)
         if fixedRows == nil && !isProving {
             // In units of the strategy, as if all rows in them were expired.
-            let share = estimate.rows * estimate.rowCost / dense / Self.fewest
+            let share =
+                estimate.rows * estimate.rowCost / dense / (strategy == .block ? Self.fewestTapered : Self.fewest)
             first = min(wanted, max(share, wanted / 4))
             // The estimate may be far too low, or most of the rows on the way not expired.
             most = min(largest, max(share, wanted))
         }
         self.most = strategy == .key ? 1 : Int(min(max(most, 1), Self.largest))
         self.units = Int(min(max(first, 1), Double(self.most)))
-        self.least = isProving || fixedRows != nil ? self.units : max(1, self.units / 4)
+        let isWhole = isProving || estimate.isSearching || fixedRows != nil
+        self.least = isWhole ? self.units : max(1, self.units / 4)
         if strategy == .block, fixedRows == nil, estimate.isInOrder {
             let from = Int((estimate.blocks * estimate.fraction).rounded(.up))
-            self.sparse = Sparse(from: from, units: Int(min(max(2 * largest, 1), Self.largest)))
+            self.sparse = Sparse(from: from, units: Int(min(max(2 * largest, 1), Self.mostSparse)))
         }
     }
 
@@ -76,6 +79,7 @@ package struct BatchSizing: Sendable, Equatable {
         let optimum = Double(measured.units) * (target / measured.duration)
         var next = self
         next.units = Int(min(max((last + optimum) / 2, Double(self.least)), Double(self.most), last * 4))
+        if let sparse { next.sparse?.units = Int(min(Double(sparse.units), max(4 * optimum, Double(next.units)))) }
         return next
     }
 
@@ -94,7 +98,11 @@ package struct BatchSizing: Sendable, Equatable {
 
     /// Into how many batches a run's rows are cut at least, unless they became smaller than a quarter of the usual size: with
     /// a handful of large ones, all slots but one may wait for the last.
-    private static let fewest = 8.0
+    private static let fewest = 16.0
+    /// The same for blocks: their last batches are small, so that nobody waits long.
+    private static let fewestTapered = 8.0
+    /// Blocks that are read in some ten milliseconds when they are at hand, and in half a second when they are not.
+    private static let mostSparse = 8_192.0
     /// Beyond a million units a batch's WAL, and what is lost when it fails, grow without making anything faster.
     private static let largest = 1_000_000.0
 }

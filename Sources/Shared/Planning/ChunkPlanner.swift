@@ -38,7 +38,7 @@ package struct ChunkPlanner: Sendable {
         }
     }
 
-    /// The next chunk of at most `limit` batches of `cursor.units` units.
+    /// The next chunk: about `limit` batches, at most half as many again.
     package func next(_ cursor: PlanCursor, limit: Int) async throws -> PlannedChunk {
         switch cursor.strategy {
         case .block: return self.blocks(cursor, limit: limit)

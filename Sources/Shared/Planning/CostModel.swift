@@ -58,8 +58,11 @@ struct Estimate: Sendable, Equatable {
     var groups: Double?
     /// Rows that `keep_newest` keeps of each.
     var keep: Double = 0
-    /// Whether the table lies in the order of its time column, oldest rows first.
+    /// Whether the expired rows are the first of the table: it lies in the order of its time column, and nothing but time
+    /// decides.
     var isInOrder = false
+    /// Whether each batch reads all of another table, whatever its size.
+    var isSearching = false
 
     /// What each batch pays for proving pivots: all of them where any group's rows can be anywhere.
     func proofs(_ strategy: Strategy) -> Double {

@@ -13,13 +13,15 @@ package struct Plan: Sendable {
 
     /// Batches expected, for people: later ones are sized by what the first ones took.
     package var estimatedBatches: Int {
-        var units = self.choice.strategy == .block ? self.estimate.blocks : self.estimate.rows
-        var batches = 0.0
-        if let sparse = self.firstSize.sparse {
-            batches = ((units - Double(sparse.from)) / Double(sparse.units)).rounded(.up)
-            units = Double(sparse.from)
+        if self.choice.strategy == .block {
+            var (batches, next) = (0, 0)
+            while next < Int(self.estimate.blocks) {
+                next += self.firstSize.blocks(from: next, end: Int(self.estimate.blocks))
+                batches += 1
+            }
+            return batches
         }
-        return Int(batches + (units / Double(self.firstSize.units)).rounded(.up))
+        return Int((self.estimate.rows / Double(self.firstSize.units)).rounded(.up))
     }
 
     /// WAL that the deletes are expected to write, in bytes: a record per row, and an image of each block touched.
@@ -114,9 +116,15 @@ extension Plan {
 }
 
 extension Estimate {
-    /// The correlation from which a table counts as being in the order of its time column: at 0.99, some hundredth of the rows is
-    /// elsewhere.
-    private static let inOrder = 0.99
+    /// At a correlation of 0.99 some hundredth of the rows is elsewhere.
+    private static func isInOrder(_ resolved: ResolvedTarget) -> Bool {
+        let rule = resolved.target.rule
+        let isTimeAlone = rule.where == nil && (rule.maxAge == nil) != (rule.expiresAt == nil)
+        guard isTimeAlone, resolved.facts.kept.isEmpty, resolved.chain == nil, let column = resolved.timeColumn else {
+            return false
+        }
+        return column.correlation ?? 0 > 0.99 && column.nulls ?? 1 < 0.01
+    }
 
     /// Asks the database's planner how many rows the rule's conditions select.
     ///
@@ -149,7 +157,8 @@ extension Estimate {
             references: ReferenceCosts(resolved, rows: rows),
             groups: groups,
             keep: keep,
-            isInOrder: (resolved.timeColumn?.correlation ?? 0) > Self.inOrder
+            isInOrder: Self.isInOrder(resolved),
+            isSearching: resolved.isSearching
         )
     }
 }

@@ -8,7 +8,7 @@ package struct PlanCursor: Sendable, Hashable, Codable {
     package var strategy: Strategy
     /// The number of the next batch, from 1.
     package var sequence: Int
-    /// Units of the batches cut last, and the bounds of what they may become; see `BatchSizing`.
+    /// The size of the next batches, and the bounds of what it may become; see `BatchSizing`.
     package var units: Int
     package var least: Int
     package var most: Int

@@ -107,7 +107,7 @@ extension TableFacts {
     ) throws -> [ColumnFacts] {
         let result = try connection.run(
             """
-            SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, s.correlation,
+            SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, s.correlation, s.null_frac,
                    CASE WHEN s.n_distinct < 0 THEN -s.n_distinct * greatest(c.reltuples, 0) ELSE s.n_distinct END
             FROM pg_attribute a
             JOIN pg_class c ON c.oid = a.attrelid
@@ -123,7 +123,8 @@ extension TableFacts {
                 type: try row.text(1),
                 isNotNull: row.bool(2) ?? false,
                 correlation: row[3].flatMap(Double.init),
-                distinct: row[4].flatMap(Double.init)
+                nulls: row[4].flatMap(Double.init),
+                distinct: row[5].flatMap(Double.init)
             )
         }
     }

@@ -48,6 +48,8 @@ package struct ColumnFacts: Sendable, Equatable {
     package var isNotNull: Bool
     /// How far the column's order is the heap's, -1 to 1; nil without statistics.
     package var correlation: Double?
+    /// The share of rows that have none; nil without statistics.
+    package var nulls: Double?
     /// How many different values it has; nil without statistics.
     package var distinct: Double?
 

@@ -65,7 +65,7 @@ extension StepRunner {
         }
     }
 
-    /// Batches appended at once: one script handles at most 100.
+    /// Batches appended at once, with half as many again at a plan's end: one script handles at most 100.
     private static let chunk = 64
 
     /// Pivots first, if the rule has any, then the first cursor; nil when there is nothing to delete.

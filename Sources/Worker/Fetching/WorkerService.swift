@@ -20,7 +20,9 @@ struct WorkerService: Service {
         case verdict(Verdict)
         /// Whether PostgreSQL could be reached; nil when it was not tried, or does not matter.
         case stepEnded(reached: Bool?)
-        case timer
+        /// The pause is over, or there may be work; with a run whose plan is being made.
+        case timer(Doorbell.NewRun?)
+        case prepared
         case stop
     }
 
@@ -32,10 +34,13 @@ struct WorkerService: Service {
         let configuration = self.services.configuration
         let pool = ConnectionPool(try self.services.postgresConfiguration(as: "ebb worker"))
         let contexts = self.services.runContexts()
-        let doorbell = Doorbell(
-            queue: try self.services.queue(),
+        let doorbell = Doorbell(queue: try self.services.queue())
+        let preparation = Preparation(
+            queue: self.queue,
+            catalog: self.services.catalog,
             contexts: contexts,
             pool: pool,
+            lease: configuration.leases.duration,
             logger: self.services.logger
         )
         let slot = Slot(
@@ -79,10 +84,15 @@ struct WorkerService: Service {
             var isAlone = false
             var hasTimer = false
             var isDrained = false
+            /// Whether to leave a poll out, so that whoever has created a run takes its first step; never two in a row.
+            var leavesOut = false
+            var hasLeftOut = false
             while !isDrained {
                 if batches == 0 { isAlone = false }
+                hasLeftOut = leavesOut && !hasLeftOut
+                leavesOut = false
                 // A suspect waits until no other batch runs, and then runs alone.
-                let free = suspects.isEmpty && !isAlone ? self.concurrency - running : 0
+                let free = suspects.isEmpty && !isAlone && !hasLeftOut ? self.concurrency - running : 0
                 var work = Queue.Work()
                 do {
                     work = try await fetcher.fetch(
@@ -117,18 +127,16 @@ struct WorkerService: Service {
                     if running == 0 && self.drains { isDrained = await self.isDrained() }
                     if isDrained { break }
                     if !hasTimer {
+                        let isShort = running > 0 || hasLeftOut
                         let pause =
-                            running > 0 ? min(Self.busyPause, configuration.poll.interval) : configuration.poll.interval
+                            isShort ? min(Self.busyPause, configuration.poll.interval) : configuration.poll.interval
                         let isIdle = running == 0
                         group.addTask {
                             do {
-                                if isIdle {
-                                    try await doorbell.wait(atMost: pause)
-                                } else {
-                                    try await Task.sleep(for: pause)
-                                }
+                                if isIdle { return .timer(try await doorbell.wait(atMost: pause)) }
+                                try await Task.sleep(for: pause)
                             } catch is CancellationError {}
-                            return .timer
+                            return .timer(nil)
                         }
                         hasTimer = true
                     }
@@ -141,7 +149,18 @@ struct WorkerService: Service {
                     case .stepEnded(let reached):
                         running -= 1
                         if let reached { self.note(reached: reached, &breaker) }
-                    case .timer: hasTimer = false
+                    case .timer(let new):
+                        hasTimer = false
+                        guard let new else { continue }
+                        leavesOut = true
+                        if breaker.isClosed {
+                            running += 1
+                            group.addTask {
+                                await preparation.prepare(new)
+                                return .prepared
+                            }
+                        }
+                    case .prepared: running -= 1
                     case .stop, nil: isDrained = true
                     }
                 }
@@ -165,7 +184,7 @@ struct WorkerService: Service {
             switch event {
             case .verdict(let verdict): fetcher.settle(verdict)
             case .stop: group.cancelAll()
-            case .stepEnded, .timer: break
+            case .stepEnded, .timer, .prepared: break
             }
             if !fetcher.holdsWork { group.cancelAll() }
         }

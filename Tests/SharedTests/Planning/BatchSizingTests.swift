@@ -25,10 +25,11 @@ import Testing
     }
 
     @Test(arguments: [Strategy.window, .idRange, .block])
-    func `a run of a few large batches is cut into eight`(_ strategy: Strategy) {
+    func `a run of a few large batches is cut into sixteen, by blocks into eight`(_ strategy: Strategy) {
         let size = Self.size(strategy, Self.estimate(1_000_000))
         let units = strategy == .block ? 20_000 : 1_000_000
-        #expect((8...10).contains((units + size.units - 1) / size.units), "\(size)")
+        let fewest = strategy == .block ? 8 : 16
+        #expect((fewest...fewest + 4).contains((units + size.units - 1) / size.units), "\(size)")
         // What the run measures may make them as large as usual, but not larger.
         let usual = Self.size(strategy, Self.estimate(500_000_000))
         #expect((size.units...usual.units).contains(size.most), "\(size), \(usual)")
@@ -84,12 +85,36 @@ import Testing
         #expect(Self.size(.window, estimate).sparse == nil)
     }
 
-    @Test func `measured batches grow behind the expired rows, too`() {
+    @Test func `behind the expired rows, too, batches follow what was measured`() {
         let size = BatchSizing(units: 100, least: 25, most: 4_000, sparse: .init(from: 500, units: 800))
-        let next = size.next(measured: (100, .milliseconds(1)), target: .milliseconds(250))
-        #expect(next.sparse == size.sparse && next.units == 400)
-        #expect(
-            next.next(measured: (100, .microseconds(1)), target: .seconds(1)).blocks(from: 500, end: 9_000) == 1_600
+        func next(_ duration: Duration) -> BatchSizing {
+            size.next(measured: (100, duration), target: .milliseconds(250))
+        }
+        let quick = next(.milliseconds(1))
+        #expect(quick.sparse == size.sparse && quick.blocks(from: 500, end: 9_000) == 800)
+        let slow = next(.seconds(1))
+        #expect(slow.units == 62 && slow.blocks(from: 500, end: 9_000) == 100, "\(slow)")
+        let slowest = next(.seconds(100))
+        #expect(slowest.blocks(from: 500, end: 9_000) == slowest.units, "\(slowest)")
+        let growing = quick.next(measured: (100, .microseconds(1)), target: .seconds(1))
+        #expect(growing.blocks(from: 500, end: 9_000) == 1_600, "\(growing)")
+    }
+
+    @Test func `wide rows are not read by the hundred megabytes`() {
+        let estimate = Estimate(
+            rows: 1_000,
+            blocks: 500_000,
+            total: 1_000_000,
+            references: ReferenceCosts(keys: [], cascades: [], perRow: 0),
+            isInOrder: true
         )
+        #expect(Self.size(.block, estimate).sparse?.units == 8_192)
+    }
+
+    @Test func `batches that each search a whole table do not shrink`() {
+        var estimate = Self.estimate(1_000_000)
+        estimate.isSearching = true
+        let size = Self.size(.block, estimate)
+        #expect(Set(Self.sizes(size, end: 20_000)) == [size.units])
     }
 }

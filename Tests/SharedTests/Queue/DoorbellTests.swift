@@ -32,6 +32,14 @@ import Testing
         }
     }
 
+    /// The event that is heard.
+    private func event(_ bench: QueueBench, while body: () async throws -> Void) async throws -> EbbEvent {
+        guard case .event(let event) = try await self.heard(bench, while: body) else {
+            throw UnexpectedState("no event was heard")
+        }
+        return event
+    }
+
     @Test func `who waits hears of a new run, and how many rows it is expected to delete`() async throws {
         try await QueueBench.with { bench in
             try await bench.bed.run(
@@ -39,18 +47,19 @@ import Testing
                 "ANALYZE t"
             )
             var run: RunRecord?
-            let bell = try await self.heard(bench) { run = try await bench.bed.start("T2") }
+            let event = try await self.event(bench) { run = try await bench.bed.start("T2") }
             let record = try #require(run)
             #expect(record.estimated > 4_000)
-            #expect(bell == .created(run: record.run, rows: record.estimated))
+            #expect((event.topic, event.subject, event.target) == ("run.created", record.run, "T2"))
+            #expect(event.counts["estimated"] == record.estimated)
         }
     }
 
-    @Test func `another event tells nothing`() async throws {
+    @Test func `who waits hears of another event`() async throws {
         try await QueueBench.with { bench in
             let (record, _) = try await bench.run()
-            let bell = try await self.heard(bench) { try await bench.queue.pause(record.run, error: nil) }
-            #expect(bell == nil)
+            let event = try await self.event(bench) { try await bench.queue.pause(record.run, error: nil) }
+            #expect((event.topic, event.subject) == ("run.paused", record.run))
         }
     }
 }

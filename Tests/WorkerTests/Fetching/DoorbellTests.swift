@@ -1,5 +1,3 @@
-import Logging
-import PostgresClient
 import RedisClient
 import Shared
 import Synchronization
@@ -8,62 +6,47 @@ import Testing
 
 @testable import Worker
 
-/// What an idle worker does about a run that was just created.
+/// When a wait for work ends.
 @Suite(.timeLimit(.minutes(5))) struct DoorbellTests {
-    /// Lets an idle worker hear of a new run over so many rows.
+    /// What ends a wait of an hour while something happens again and again.
     ///
-    /// Gives the run and the worker's memory of runs as they were when it looked for work again.
-    private func hear(
-        ofRows rows: Int,
-        _ body: (RunContexts, RunRecord, PostgresConnection) async throws -> Void
-    )
-        async throws
+    /// It waits in slices, and hears nothing between two of them.
+    private func heard(_ happens: @escaping (TestBed, RunRecord) async throws -> Void) async throws -> Doorbell.NewRun?
     {
-        try await withTestBed(targets: "  Target: {table: events, key: id, max_age: {column: created_at, age: 1d}}") {
-            bed in
-            try await bed.run(
-                "CREATE TABLE events (id bigint PRIMARY KEY, created_at timestamp)",
-                "INSERT INTO events SELECT n, now() - interval '2 days' FROM generate_series(1, \(rows)) AS n",
-                "ANALYZE events"
-            )
-            let contexts = bed.services.runContexts()
-            let doorbell = Doorbell(
-                queue: try bed.services.queue(),
-                contexts: contexts,
-                pool: ConnectionPool(try bed.services.postgresConfiguration(as: "ebb test")),
-                logger: Logger(label: "ebb.test")
-            )
+        var heard: Doorbell.NewRun?
+        let targets = "  Target: {table: events, key: id, max_age: {column: created_at, age: 1d}}"
+        try await withTestBed(targets: targets) { bed in
+            try await bed.run("CREATE TABLE events (id bigint PRIMARY KEY, created_at timestamp)")
             let run = try await bed.start()
+            let doorbell = Doorbell(queue: try bed.services.queue())
             let isAwake = Mutex(false)
-            async let woken: Void = {
-                try await doorbell.wait(atMost: .seconds(240))
-                isAwake.withLock { $0 = true }
+            async let new = {
+                defer { isAwake.withLock { $0 = true } }
+                return try await doorbell.wait(atMost: .seconds(3600))
             }()
-            // It waits in slices, and hears nothing between two of them.
-            try await eventually("it hears of the run") {
-                _ = try await bed.queue.redis.send("DEL", bed.queue.keys.run(run.run))
-                try await bed.queue.create(run, generation: 1)
+            try await eventually("the wait ends") {
+                try await happens(bed, run)
                 return isAwake.withLock { $0 }
             }
-            try await woken
+            heard = try await new
             await doorbell.queue.close()
-            let closed = try await bed.connect()
-            await closed.close()
-            try await body(contexts, run, closed)
         }
+        return heard
     }
 
-    @Test func `it reads what batches of a large one need`() async throws {
-        try await self.hear(ofRows: 120_000) { contexts, run, closed in
-            // Known by now, so that no connection is needed.
-            let context = try await contexts.context(run.run, closed)
-            #expect(context.record.run == run.run)
+    @Test func `a new run ends it, and is told`() async throws {
+        let new = try await self.heard { bed, run in
+            _ = try await bed.queue.redis.send("DEL", bed.queue.keys.run(run.run))
+            try await bed.queue.create(run, generation: 1)
         }
+        #expect(new?.target == "Target")
     }
 
-    @Test func `it looks for work soon, and leaves a small one to whoever gets its batches`() async throws {
-        try await self.hear(ofRows: 1_000) { contexts, run, closed in
-            await #expect(throws: PostgresError.self) { _ = try await contexts.context(run.run, closed) }
+    @Test func `another event ends it soon`() async throws {
+        let new = try await self.heard { bed, run in
+            _ = try await bed.queue.pause(run.run)
+            _ = try await bed.queue.resume(run.run)
         }
+        #expect(new == nil)
     }
 }

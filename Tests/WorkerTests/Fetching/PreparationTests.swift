@@ -1,0 +1,100 @@
+import Logging
+import PostgresClient
+import RedisClient
+import Shared
+import TestSupport
+import Testing
+
+@testable import Worker
+
+/// What an idle worker does about a run that was just created.
+@Suite(.timeLimit(.minutes(5))) struct PreparationTests {
+    private static let targets = """
+          Target: {table: events, key: id, max_age: {column: created_at, age: 1d}}
+          Other: {table: others, key: id, max_age: {column: created_at, age: 1d}}
+        """
+
+    private func withRows(_ rows: Int, _ body: (TestBed) async throws -> Void) async throws {
+        try await withTestBed(targets: Self.targets, settings: Unhurried.leases) { bed in
+            for table in ["events", "others"] {
+                try await bed.run("CREATE TABLE \(table) (id bigint PRIMARY KEY, created_at timestamp)")
+            }
+            try await bed.run(
+                "INSERT INTO events SELECT n, now() - interval '2 days' FROM generate_series(1, \(rows)) AS n",
+                "ANALYZE events"
+            )
+            try await body(bed)
+        }
+    }
+
+    /// Whether a worker that hears of a run over so many rows knows it afterwards, with so many workers alive.
+    private func prepares(rows: Int, workers: Int, target: String = "Target") async throws -> Bool {
+        var isKnown = false
+        try await self.withRows(rows) { bed in
+            let run = try await bed.start()
+            for worker in 0..<workers { _ = try await bed.queue.beat([], consumer: "worker-\(worker)") }
+            let contexts = bed.services.runContexts()
+            let preparation = Preparation(
+                queue: bed.queue,
+                catalog: bed.services.catalog,
+                contexts: contexts,
+                pool: ConnectionPool(try bed.services.postgresConfiguration(as: "ebb test")),
+                lease: bed.services.configuration.leases.duration,
+                logger: Logger(label: "ebb.test")
+            )
+            await preparation.prepare(.init(run: run.run, target: target, rows: run.estimated))
+            // What is known takes no connection.
+            let closed = try await bed.connect()
+            await closed.close()
+            do {
+                isKnown = try await contexts.context(run.run, closed).record.run == run.run
+            } catch is PostgresError { isKnown = false }
+        }
+        return isKnown
+    }
+
+    @Test(arguments: [(150_000, 0, true), (150_000, 1, true), (150_000, 2, false), (1_000, 1, false)])
+    func `only a run that is large enough for all workers is prepared`(
+        rows: Int,
+        workers: Int,
+        isPrepared: Bool
+    ) async throws {
+        #expect(try await self.prepares(rows: rows, workers: workers) == isPrepared)
+    }
+
+    @Test func `a run of what is no table is not prepared`() async throws {
+        #expect(try await self.prepares(rows: 150_000, workers: 1, target: "Blobs") == false)
+    }
+
+    @Test func `an idle worker reads a new run's table before there are batches, and can be stopped meanwhile`()
+        async throws
+    {
+        try await self.withRows(150_000) { bed in
+            // It cannot be planned before the other one is over, which nobody is at.
+            let other = try await bed.start("Other")
+            _ = try #require(try await bed.queue.takeStep(owner: "test", lease: .seconds(600), run: other.run))
+            var run = try await bed.start()
+            run.after = [other.run]
+            let locker = try await bed.connect()
+            _ = try await locker.query("BEGIN")
+            _ = try await locker.query("LOCK TABLE \(bed.table("events")) IN ACCESS EXCLUSIVE MODE")
+            let worker = WorkerService(services: bed.services, queue: bed.queue, concurrency: 1, drains: false)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await worker.run() }
+                // It waits in slices, and hears nothing between two of them.
+                try await eventually("it reads the table") {
+                    _ = try await bed.queue.redis.send("DEL", bed.queue.keys.run(run.run))
+                    try await bed.queue.create(run, generation: 1)
+                    return try await bed.int(
+                        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = $1::regclass",
+                        [bed.table("events")]
+                    ) == 1
+                }
+                #expect(try await bed.queue.fields(of: run.run)["step_token"] == "0")
+                group.cancelAll()
+            }
+            _ = try await locker.query("ROLLBACK")
+            await locker.close()
+        }
+    }
+}
