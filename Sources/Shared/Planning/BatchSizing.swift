@@ -17,8 +17,7 @@ package struct BatchSizing: Sendable, Equatable {
     package struct Sparse: Sendable, Hashable, Codable {
         /// The block where it begins.
         package var from: Int
-        /// Blocks in a batch there: no more than four times the time if the guess is wrong about every row and they hold as many as
-        /// the others, or four times what the run's measurements ask for.
+        /// Most blocks in a batch there: no more than four times the time if the guess is wrong about every row.
         package var units: Int
     }
 
@@ -53,11 +52,13 @@ package struct BatchSizing: Sendable, Equatable {
         }
         self.most = strategy == .key ? 1 : Int(min(max(most, 1), Self.largest))
         self.units = Int(min(max(first, 1), Double(self.most)))
-        let isWhole = isProving || estimate.isSearching || fixedRows != nil
-        self.least = isWhole ? self.units : max(1, self.units / 4)
+        self.least = isProving || fixedRows != nil ? self.units : max(1, self.units / 4)
         if strategy == .block, fixedRows == nil, estimate.isInOrder {
             let from = Int((estimate.blocks * estimate.fraction).rounded(.up))
-            self.sparse = Sparse(from: from, units: Int(min(max(2 * largest, 1), Self.mostSparse)))
+            let full =
+                CostModel.block + max(estimate.total / max(estimate.blocks, 1), Self.rowsOfFullBlock) * estimate.rowCost
+            let most = 4 * (duration / .microseconds(1)) / full
+            self.sparse = Sparse(from: from, units: Int(min(max(most, 1), Self.largest)))
         }
     }
 
@@ -65,8 +66,23 @@ package struct BatchSizing: Sendable, Equatable {
     ///
     /// Towards the end of the expired rows batches shrink to the least, so that no slot waits long for the last one.
     func blocks(from next: Int, end: Int) -> Int {
-        if let sparse, next >= sparse.from { return max(self.units, sparse.units) }
-        return min(self.units, max(self.least, ((sparse?.from ?? end) - next) / 3))
+        if let sparse, next >= sparse.from { return max(self.units, min(sparse.units, 4 * self.units)) }
+        return min(self.units, max(self.least, (min(sparse?.from ?? end, end) - next) / 3))
+    }
+
+    /// How many batches so many blocks come to.
+    func batches(of blocks: Int) -> Int {
+        let dense = min(self.sparse?.from ?? blocks, blocks)
+        // Those of full size at once: a table may have a thousand million blocks.
+        var batches = max(0, dense / self.units - 3)
+        var next = batches * self.units
+        while next < dense {
+            next += self.blocks(from: next, end: blocks)
+            batches += 1
+        }
+        guard next < blocks else { return batches }
+        let size = self.blocks(from: next, end: blocks)
+        return batches + (blocks - next + size - 1) / size
     }
 
     /// The next size, from what the run has measured so far.
@@ -79,7 +95,6 @@ package struct BatchSizing: Sendable, Equatable {
         let optimum = Double(measured.units) * (target / measured.duration)
         var next = self
         next.units = Int(min(max((last + optimum) / 2, Double(self.least)), Double(self.most), last * 4))
-        if let sparse { next.sparse?.units = Int(min(Double(sparse.units), max(4 * optimum, Double(next.units)))) }
         return next
     }
 
@@ -101,8 +116,8 @@ package struct BatchSizing: Sendable, Equatable {
     private static let fewest = 16.0
     /// The same for blocks: their last batches are small, so that nobody waits long.
     private static let fewestTapered = 8.0
-    /// Blocks that are read in some ten milliseconds when they are at hand, and in half a second when they are not.
-    private static let mostSparse = 8_192.0
+    /// Where most of the table is empty, its average says little of the rest; 60 is what `TableFacts` guesses.
+    private static let rowsOfFullBlock = 60.0
     /// Beyond a million units a batch's WAL, and what is lost when it fails, grow without making anything faster.
     private static let largest = 1_000_000.0
 }

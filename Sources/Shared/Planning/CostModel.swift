@@ -61,8 +61,6 @@ struct Estimate: Sendable, Equatable {
     /// Whether the expired rows are the first of the table: it lies in the order of its time column, and nothing but time
     /// decides.
     var isInOrder = false
-    /// Whether each batch reads all of another table, whatever its size.
-    var isSearching = false
 
     /// What each batch pays for proving pivots: all of them where any group's rows can be anywhere.
     func proofs(_ strategy: Strategy) -> Double {

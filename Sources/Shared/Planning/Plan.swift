@@ -13,14 +13,7 @@ package struct Plan: Sendable {
 
     /// Batches expected, for people: later ones are sized by what the first ones took.
     package var estimatedBatches: Int {
-        if self.choice.strategy == .block {
-            var (batches, next) = (0, 0)
-            while next < Int(self.estimate.blocks) {
-                next += self.firstSize.blocks(from: next, end: Int(self.estimate.blocks))
-                batches += 1
-            }
-            return batches
-        }
+        if self.choice.strategy == .block { return self.firstSize.batches(of: Int(self.estimate.blocks)) }
         return Int((self.estimate.rows / Double(self.firstSize.units)).rounded(.up))
     }
 
@@ -49,8 +42,9 @@ package struct Plan: Sendable {
     /// The same for columns of `unreferenced` without an index: their tables are read as a whole by every batch.
     private func checkSearches(most: Duration?) throws(PlanningError) {
         let kept = self.resolved.facts.kept
+        guard let most, !kept.isEmpty else { return }
         let cost = kept.reduce(0) { $0 + $1.search } * Double(self.estimatedBatches)
-        guard let most, cost > most / .microseconds(1),
+        guard cost > most / .microseconds(1),
             let worst = kept.compactMap(\.worst).max(by: { $0.rows < $1.rows })
         else { return }
         throw PlanningError(
@@ -157,8 +151,7 @@ extension Estimate {
             references: ReferenceCosts(resolved, rows: rows),
             groups: groups,
             keep: keep,
-            isInOrder: Self.isInOrder(resolved),
-            isSearching: resolved.isSearching
+            isInOrder: Self.isInOrder(resolved)
         )
     }
 }

@@ -56,7 +56,8 @@ package struct RangeStatement: Sendable {
     ///
     /// - `limits`: those of a step, without.
     package func settings(for range: BatchRange, limits: TransactionSettings.TimeLimits? = nil) -> TransactionSettings {
-        let isHashing = self.resolved.isSearching
+        let isHashing =
+            self.resolved.guards.contains { !$0.isIndexed } || self.resolved.facts.kept.contains { !$0.isIndexed }
         let isChained = self.resolved.chain != nil
         return TransactionSettings(for: range, limits: limits, isHashing: isHashing, isChained: isChained)
     }

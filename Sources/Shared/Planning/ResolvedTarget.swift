@@ -157,9 +157,6 @@ package struct ResolvedTarget: Sendable {
         return guards
     }
 
-    /// Whether what spares rows is looked for in all of some other table, for want of an index.
-    var isSearching: Bool { self.guards.contains { !$0.isIndexed } || self.facts.kept.contains { !$0.isIndexed } }
-
     /// The time column whose ranges can be windows; see `Rule.timeColumn`.
     package var timeColumn: ColumnFacts? { self.target.rule.timeColumn.flatMap { self.facts.column($0.name) } }
 

@@ -52,7 +52,7 @@ extension Queue {
         let reply = try await self.redis.evaluate(
             QueueScripts.takeStep,
             keys: [self.keys.prefix],
-            arguments: [owner, lease.milliseconds, String(ahead.most), String(ahead.unmeasured), run ?? ""]
+            arguments: [owner, lease.milliseconds, String(ahead.most), String(ahead.unmeasured), run ?? "", "0"]
         )
         return Self.step(reply)
     }

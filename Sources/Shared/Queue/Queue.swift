@@ -53,6 +53,8 @@ package struct Queue: Sendable {
         package var reclaim: [String: String]?
         /// Most open batches of a run to plan ahead, and most before any was measured.
         package var ahead: (most: Int, unmeasured: Int)
+        /// For how long the first step of a new run is left to whoever has created it, and knows its table already.
+        package var headStart: Duration
 
         package init(
             consumer: String,
@@ -60,7 +62,8 @@ package struct Queue: Sendable {
             slots: Int,
             settlements: [Settlement] = [],
             reclaim: [String: String]?,
-            ahead: (most: Int, unmeasured: Int) = Queue.ahead
+            ahead: (most: Int, unmeasured: Int) = Queue.ahead,
+            headStart: Duration = .milliseconds(50)
         ) {
             self.consumer = consumer
             self.lease = lease
@@ -68,6 +71,7 @@ package struct Queue: Sendable {
             self.settlements = settlements
             self.reclaim = reclaim
             self.ahead = ahead
+            self.headStart = headStart
         }
     }
 
@@ -141,6 +145,7 @@ package struct Queue: Sendable {
                 keys: [prefix],
                 arguments: [
                     poll.consumer, poll.lease.milliseconds, String(poll.ahead.most), String(poll.ahead.unmeasured), "",
+                    poll.headStart.milliseconds,
                 ]
             ),
         ]

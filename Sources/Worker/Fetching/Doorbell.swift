@@ -6,7 +6,7 @@ struct Doorbell: Sendable {
     /// With a connection of its own, which it holds up.
     let queue: Queue
 
-    /// A run that was just created, and so will be planned by whoever created it.
+    /// A run that was just created, and may be worth getting ready for.
     struct NewRun: Sendable, Equatable {
         let run: String
         let target: String
@@ -23,18 +23,25 @@ struct Doorbell: Sendable {
     ///
     /// An error of Redis only makes it a pause: batches are found by polling, too.
     ///
-    /// - Returns: the run that it heard of, at once.
+    /// - Returns: the large run that it heard of, at once.
     /// - Throws: `CancellationError`.
     func wait(atMost pause: Duration) async throws -> NewRun? {
         var end = ContinuousClock.now + pause
+        // After one event, so that a storm of them costs no more.
+        var hearsEvents = true
         do {
             while .now < end && !Task.isCancelled {
                 let left = ContinuousClock.now.duration(to: end)
-                switch try await self.queue.waitForWork(atMost: min(left, Self.longestWait)) {
+                let slice = min(left, Self.longestWait)
+                switch try await self.queue.waitForWork(atMost: slice, hearsEvents: hearsEvents) {
                 case .batch: return nil
-                case .event(let event) where event.topic == "run.created":
-                    return NewRun(run: event.subject, target: event.target, rows: event.counts["estimated"] ?? 0)
-                case .event: end = min(end, .now + Self.pauseAfterEvent)
+                case .event(let event):
+                    let rows = event.counts["estimated"] ?? 0
+                    if event.topic == "run.created", rows >= Preparation.fewestRows {
+                        return NewRun(run: event.subject, target: event.target, rows: rows)
+                    }
+                    hearsEvents = false
+                    end = min(end, .now + Self.pauseAfterEvent)
                 case nil: break
                 }
             }

@@ -80,19 +80,16 @@ struct WorkerService: Service {
             var running = 0
             /// Of those, batches: steps are no neighbours that a suspect could harm, and may take long.
             var batches = 0
+            /// Preparations take a slot's place, so that connections stay within what is documented, but are no work.
+            var preparing = 0
             var suspects: [Lease] = []
             var isAlone = false
             var hasTimer = false
             var isDrained = false
-            /// Whether to leave a poll out, so that whoever has created a run takes its first step; never two in a row.
-            var leavesOut = false
-            var hasLeftOut = false
             while !isDrained {
                 if batches == 0 { isAlone = false }
-                hasLeftOut = leavesOut && !hasLeftOut
-                leavesOut = false
                 // A suspect waits until no other batch runs, and then runs alone.
-                let free = suspects.isEmpty && !isAlone && !hasLeftOut ? self.concurrency - running : 0
+                let free = suspects.isEmpty && !isAlone ? self.concurrency - running - preparing : 0
                 var work = Queue.Work()
                 do {
                     work = try await fetcher.fetch(
@@ -127,10 +124,9 @@ struct WorkerService: Service {
                     if running == 0 && self.drains { isDrained = await self.isDrained() }
                     if isDrained { break }
                     if !hasTimer {
-                        let isShort = running > 0 || hasLeftOut
+                        let isIdle = running + preparing == 0
                         let pause =
-                            isShort ? min(Self.busyPause, configuration.poll.interval) : configuration.poll.interval
-                        let isIdle = running == 0
+                            isIdle ? configuration.poll.interval : min(Self.busyPause, configuration.poll.interval)
                         group.addTask {
                             do {
                                 if isIdle { return .timer(try await doorbell.wait(atMost: pause)) }
@@ -151,16 +147,14 @@ struct WorkerService: Service {
                         if let reached { self.note(reached: reached, &breaker) }
                     case .timer(let new):
                         hasTimer = false
-                        guard let new else { continue }
-                        leavesOut = true
-                        if breaker.isClosed {
-                            running += 1
+                        if let new, breaker.isClosed {
+                            preparing += 1
                             group.addTask {
                                 await preparation.prepare(new)
                                 return .prepared
                             }
                         }
-                    case .prepared: running -= 1
+                    case .prepared: preparing -= 1
                     case .stop, nil: isDrained = true
                     }
                 }

@@ -128,6 +128,9 @@ import Testing
         let cursor = try PlanCursor(encoded: text)
         #expect(cursor.sizing == BatchSizing(units: 2, least: 1, most: 4))
         #expect(cursor.encoded == text)
+        var sparse = cursor
+        sparse.sizing.sparse = .init(from: 5, units: 3)
+        #expect(try PlanCursor(encoded: sparse.encoded) == sparse)
     }
 
     private static func partitioned(_ key: String, _ index: String...) -> [String] {

@@ -26,6 +26,22 @@ import Testing
         }
     }
 
+    @Test func `the first step of a new run is left to its creator for a while`() async throws {
+        try await QueueBench.with { bench in
+            func poll(headStart: Duration) async throws -> StepLease? {
+                try await bench.queue.poll(
+                    Queue.Poll(consumer: "b", lease: .seconds(60), slots: 1, reclaim: nil, headStart: headStart)
+                ).step
+            }
+            let abandoned = try await bench.bed.start("T1")
+            #expect(try await poll(headStart: .seconds(3600)) == nil)
+            #expect(try await poll(headStart: .zero)?.run == abandoned.run, "its creator is gone")
+            let (record, step) = try await bench.run("T2")
+            try await bench.queue.release(step)
+            #expect(try await poll(headStart: .seconds(3600))?.run == record.run, "its creator had its turn")
+        }
+    }
+
     @Test func `verifying begins when nothing is open, not before`() async throws {
         try await QueueBench.with { bench in
             let (record, step) = try await bench.run()

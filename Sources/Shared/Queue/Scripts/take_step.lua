@@ -1,6 +1,7 @@
 -- take a step: leases the next piece of some run's own work that can be done now.
 -- KEYS: 1 prefix. ARGV: 1 owner, 2 lease in ms, 3 most open batches to plan ahead, 4 most before any batch was measured
--- (so that batch sizes can follow the first measurements; not used while no worker lives), 5 the only run to look at or ''.
+-- (so that batch sizes can follow the first measurements; not used while no worker lives), 5 the only run to look at or '',
+-- 6 for how many ms the first step of a new run is left to whoever has created it, and knows its table already.
 -- Steps, in order: plan → drain (wait until no batch is open) → verify → vacuum → reconcile; verify goes back to drain
 -- when it found leftovers. Entering verify from drain happens here, where it is known that nothing is open. A run that ends
 -- early goes to reconcile as soon as none of its leases is open. Also here, since every poll comes by: a run whose time is
@@ -13,7 +14,7 @@ local alive
 for _, run in ipairs(runs) do
   local key = run_key(run)
   local v = redis.call('HMGET', key, 'state', 'step', 'step_until', 'queued', 'leased', 'delayed', 'parked', 'units',
-    'deadline_ms', 'ending', 'after')
+    'deadline_ms', 'ending', 'after', 'step_token')
   local state, step, ending = v[1], v[2], v[10]
   if not state then
     redis.call('ZREM', prefix .. 'active', run)
@@ -35,6 +36,10 @@ for _, run in ipairs(runs) do
         if ready and v[8] == '0' and open >= tonumber(ARGV[4]) then
           alive = alive or redis.call('ZCOUNT', prefix .. 'workers', now - lease, '+inf')
           ready = alive == 0
+        end
+        if v[12] == '0' then
+          local age = now - (tonumber(redis.call('ZSCORE', prefix .. 'active', run) or '') or 0)
+          if age >= 0 and age < tonumber(ARGV[6]) then ready = false end
         end
         for other in string.gmatch(v[11] or '', '%S+') do
           local before = redis.call('HGET', run_key(other), 'state')

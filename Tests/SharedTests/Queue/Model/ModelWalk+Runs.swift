@@ -56,7 +56,7 @@ extension ModelWalk {
         ModelMove(
             QueueScripts.takeStep,
             keys: [self.model.prefix],
-            [owner, Self.long, String(ahead.most), String(ahead.unmeasured), only]
+            [owner, Self.long, String(ahead.most), String(ahead.unmeasured), only, "0"]
         ) { model, _ in model.takeStep(owner, ahead: ahead, only: only) }
     }
 
