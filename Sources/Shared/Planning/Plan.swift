@@ -110,7 +110,7 @@ extension Plan {
 }
 
 extension Estimate {
-    /// At a correlation of 0.99 some hundredth of the rows is elsewhere.
+    /// Whether the expired rows are the table's first, by the statistics: at a correlation of 0.99 some hundredth of them is elsewhere.
     private static func isInOrder(_ resolved: ResolvedTarget) -> Bool {
         let rule = resolved.target.rule
         let isTimeAlone = rule.where == nil && (rule.maxAge == nil) != (rule.expiresAt == nil)

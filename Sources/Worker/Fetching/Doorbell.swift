@@ -37,7 +37,7 @@ struct Doorbell: Sendable {
                 case .batch: return nil
                 case .event(let event):
                     let rows = event.counts["estimated"] ?? 0
-                    if event.topic == "run.created", rows >= Preparation.fewestRows {
+                    if event.topic == EbbEvent.Topic.runCreated.rawValue, rows >= Preparation.fewestRows {
                         return NewRun(run: event.subject, target: event.target, rows: rows)
                     }
                     hearsEvents = false

@@ -11,24 +11,19 @@ struct Preparation: Sendable {
     let pool: ConnectionPool
     let lease: Duration
     let logger: Logger
+    /// How long it may take a slot's place: many times what it mostly takes, but a lock may be in its way, or a silent server.
+    var patience = Duration.seconds(1)
 
     /// Expected rows, for each worker that is alive, from which a run is worth it: of a smaller one some workers get no batch, and
     /// would have read the catalogs for nothing, all at the same moment.
     static let fewestRows = 100_000
-    /// How long it may take a slot's place: many times what it mostly takes, but a lock may be in its way, or a silent server.
-    private static let patience = Duration.seconds(1)
 
     /// Reads the run's context, if it is worth it.
     func prepare(_ new: Doorbell.NewRun) async {
         // Objects are no rows, and need other things.
         guard self.catalog.definition(of: new.target) != nil else { return }
         do {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await self.read(new) }
-                group.addTask { try await Task.sleep(for: Self.patience) }
-                try await group.next()
-                group.cancelAll()
-            }
+            try await withTimeLimit(self.patience) { try await self.read(new) }
         } catch {
             // Its first batch meets the same, and says so.
             self.logger.log(.debug, "run is not prepared", [.run: "\(new.run)", .error: "\(error)"])

@@ -121,5 +121,4 @@ import Testing
         )
         #expect(Self.size(.block, estimate).sparse.map { $0.units < 8_192 } == true)
     }
-
 }

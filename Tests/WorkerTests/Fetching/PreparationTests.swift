@@ -27,14 +27,20 @@ import Testing
         }
     }
 
-    private func preparation(_ bed: TestBed, _ contexts: RunContexts) throws -> Preparation {
+    /// - `patience`: long, where it must not matter how busy the machine is.
+    private func preparation(
+        _ bed: TestBed,
+        _ contexts: RunContexts,
+        patience: Duration = .seconds(240)
+    ) throws -> Preparation {
         Preparation(
             queue: bed.queue,
             catalog: bed.services.catalog,
             contexts: contexts,
             pool: ConnectionPool(try bed.services.postgresConfiguration(as: "ebb test")),
             lease: bed.services.configuration.leases.duration,
-            logger: Logger(label: "ebb.test")
+            logger: Logger(label: "ebb.test"),
+            patience: patience
         )
     }
 
@@ -76,7 +82,7 @@ import Testing
             _ = try await locker.query("BEGIN")
             _ = try await locker.query("LOCK TABLE \(bed.ledger.table("run")) IN ACCESS EXCLUSIVE MODE")
             // The lock is held until then, so only giving up ends it.
-            try await self.preparation(bed, bed.services.runContexts()).prepare(
+            try await self.preparation(bed, bed.services.runContexts(), patience: .milliseconds(100)).prepare(
                 .init(run: run.run, target: "Target", rows: 1_000_000)
             )
             _ = try await locker.query("ROLLBACK")
