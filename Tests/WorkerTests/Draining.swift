@@ -1,3 +1,4 @@
+import PostgresClient
 import Shared
 import TestSupport
 import Testing
@@ -53,6 +54,28 @@ extension TestBed {
             while await group.nextResult() != nil {}
             if !isDrained { throw UnexpectedState("not drained within \(limit): \(stuck)") }
         }
+    }
+
+    /// Works on a run, and discards its dead letters once a step after its last batch has come to reading a table of the ledger.
+    func discarding(_ run: String, at table: String) async throws {
+        let holder = try await self.connect()
+        _ = try await holder.query("BEGIN")
+        let table = self.ledger.table(table)
+        _ = try await holder.query("LOCK TABLE \(table) IN ACCESS EXCLUSIVE MODE")
+        async let work: Void = self.work()
+        try await eventually("the step waits") {
+            let steps: [StepLease.Step] = [.verify, .reconcile]
+            let waiting = try await holder.query(
+                "SELECT count(*) FROM pg_locks WHERE relation = $1::regclass AND NOT granted",
+                [table]
+            ).rows.first?.int(0)
+            let step = try await self.queue.fields(of: run)["step"]
+            return waiting == 1 && steps.contains { $0.rawValue == step }
+        }
+        try await self.queue.discard(try await self.queue.deadLetters(of: run))
+        _ = try await holder.query("COMMIT")
+        await holder.close()
+        try await work
     }
 
     /// Runs targets one after the other, from creation to the end.

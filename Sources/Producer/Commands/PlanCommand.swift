@@ -133,7 +133,7 @@ struct PlanCommand: AsyncParsableCommand {
         do { try plan.checkReferences(most: services.configuration.foreignKeys.most) } catch {
             warnings.append("a run would be refused: \(error)")
         }
-        warnings += try await TimeZoneDefaults.read(connection).warnings(plan.resolved)
+        warnings += try await RunWarnings.read(plan.resolved, connection)
         let count =
             self.count ? try await plan.count(terms: terms, namespace: services.ledger.namespace, connection) : nil
         let preview = try await plan.preview(terms: terms, ledger: services.ledger, connection)

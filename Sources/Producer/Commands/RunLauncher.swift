@@ -41,7 +41,7 @@ struct RunLauncher: Sendable {
                     batchRows: batchRows,
                     timeout: left
                 )
-                if !isNew && !self.isQuiet { print("run \(record.run) of \(record.title) is not over yet; it goes on") }
+                if !isNew && !self.isQuiet { print(try await self.found(record)) }
                 try await self.plan(record.run)
                 return (record, isNew)
             } catch let leftover as LeftoverRun {
@@ -50,6 +50,14 @@ struct RunLauncher: Sendable {
                 guard isOver, left ?? patience > .zero else { throw leftover }
             }
         }
+    }
+
+    /// What to say of an unfinished run that was found.
+    private func found(_ record: RunRecord) async throws -> String {
+        let status = try await self.session.status(of: record.run)
+        guard status.state == .paused else { return "run \(record.run) of \(record.title) is not over yet; it goes on" }
+        let reason = status.error.map { ": \($0); mend that, then" } ?? "; it goes on with"
+        return "run \(record.run) of \(record.title) is paused\(reason) producer resume \(record.run)"
     }
 
     /// Sees a run whose time is over to its end, after those that it waits for, whose time is over, too.
@@ -192,6 +200,7 @@ struct RunLauncher: Sendable {
         let configuration = try self.session.services.postgresConfiguration(as: "ebb producer")
         let pool = ConnectionPool(configuration)
         var view = ProgressView()
+        var notices = WaitNotices(logger: self.session.services.logger, patience: lease)
         while true {
             do {
                 let status = try await self.session.status(of: run)
@@ -199,6 +208,7 @@ struct RunLauncher: Sendable {
                 if status.state.isOver || status.isPausedByError { return status }
                 if let held = try await self.heldUp(status) { return held }
                 if status.state == .paused && !whilePaused { return status }
+                try await notices.look(at: status, self.session.queue)
                 if let deadline, deadline <= .now { return status }
                 if try await self.session.queue.isEnding(run) {
                     // Nobody may be left to take over what vanished workers held.

@@ -1,5 +1,7 @@
 /// Reads the values of knobs: in YAML, in a variable, or on the command line, always the same way.
 enum KnobText {
+    /// As the ledger and `LIMIT` in Ebb's statements have them.
+    private static let mostCount = Int(Int32.max)
     static let acceptedCount = "a whole number of at least 1"
 
     /// `${NAME}`, `${NAME:-value}` or a literal, of which `check` accepts the value or the literal.
@@ -42,6 +44,9 @@ enum KnobText {
     static func count(_ text: String) throws(RejectedValue) -> Int {
         guard let count = Int(text) else {
             throw RejectedValue(text, "is not a whole number", accepted: Self.acceptedCount)
+        }
+        guard count <= Self.mostCount else {
+            throw RejectedValue(text, "is too large", accepted: "at most \(Self.mostCount)")
         }
         guard count >= 0 else { throw RejectedValue(text, "is negative", accepted: Self.acceptedCount) }
         return count

@@ -181,7 +181,7 @@ extension Doctor {
                     .warning,
                     "privileges",
                     target: name,
-                    "row security hides rows of \(resolved.facts.name) from \(role), which are neither seen nor deleted"
+                    RunWarnings.hidden(of: resolved.facts.name, from: role)
                 )
             )
         }

@@ -174,19 +174,20 @@ extension Ledger {
         ).rows.first?.int(0) ?? 0
     }
 
-    /// How many batches of a plan generation have ended, and how many of them by being split.
+    /// How many batches of a plan generation have ended, and how many of them by being split or given up on.
     package func ended(
         _ run: String,
         generation: Int,
         _ connection: PostgresConnection
-    ) async throws -> (all: Int, split: Int) {
+    ) async throws -> (all: Int, split: Int, dead: Int) {
         let row = try await connection.query(
             """
-            SELECT count(*), count(*) FILTER (WHERE outcome = 'split') FROM \(self.table("batch"))
+            SELECT count(*), count(*) FILTER (WHERE outcome = 'split'), count(*) FILTER (WHERE outcome = 'dead')
+            FROM \(self.table("batch"))
             WHERE run = $1 AND split_part(batch, '.', 1) = $2 AND outcome <> 'open'
             """,
             [run, String(generation)]
         ).rows.first
-        return (row?.int(0) ?? 0, row?.int(1) ?? 0)
+        return (row?.int(0) ?? 0, row?.int(1) ?? 0, row?.int(2) ?? 0)
     }
 }

@@ -65,11 +65,12 @@ extension TableFacts {
         from connection: isolated PostgresConnection
     ) throws -> Relation {
         let name = schema.map { SQLText.quoted($0, table) } ?? SQLText.quoted(table)
+        // A table with children by INHERITS has their rows, too: a ctid alone does not tell them apart.
         // reltuples is -1 before the first ANALYZE; 60 rows a block is what PostgreSQL's own guess comes to for
         // rows of about 100 bytes.
         let result = try connection.run(
             """
-            SELECT c.oid, n.nspname, c.relkind = 'r' AND coalesce(a.amname = 'heap', false),
+            SELECT c.oid, n.nspname, c.relkind = 'r' AND NOT c.relhassubclass AND coalesce(a.amname = 'heap', false),
                    size.blocks,
                    CASE WHEN c.reltuples < 0 OR c.relpages = 0 THEN size.blocks * 60
                         ELSE c.reltuples / c.relpages * size.blocks END,

@@ -36,9 +36,9 @@ package struct TimeZoneDefaults: Sendable, Equatable {
     }
 
     private static let query = """
-        SELECT found.zone, string_agg(found.sessions, ', ' ORDER BY found.position, found.sessions)
+        SELECT found.zone, string_agg(found.sessions, ' and ' ORDER BY found.position, found.sessions)
         FROM (
-          SELECT reset_val AS zone, 0 AS position, format('sessions like this one, of %I,', current_user) AS sessions
+          SELECT reset_val AS zone, 0 AS position, format('this session of %I', current_user) AS sessions
           FROM pg_settings WHERE name = 'TimeZone'
           UNION ALL
           SELECT split_part(setting, '=', 2), 1,

@@ -58,7 +58,7 @@ package struct RunStarter: Sendable {
         let drains = try await self.drain(plan, terms, priority: priority, timeout: timeout, knobs, connection)
         var new = Self.newRun(plan, knobs, priority: priority, batchRows: batchRows, timeout: timeout)
         new.after = drains
-        let warnings = try await TimeZoneDefaults.read(connection).warnings(plan.resolved)
+        let warnings = try await RunWarnings.read(plan.resolved, connection)
         let (record, isNew) = try await self.begin(new, connection)
         if isNew {
             await self.contexts?.keep(
@@ -194,7 +194,7 @@ package struct RunStarter: Sendable {
         let parent = try await plan(target, batchRows)
         try await self.checkReferences(parent, terms, connection)
         var planned = RunPlan(run: Self.newRun(parent, knobs, batchRows: batchRows, timeout: timeout))
-        planned.warnings = try await TimeZoneDefaults.read(connection).warnings(parent.resolved)
+        planned.warnings = try await RunWarnings.read(parent.resolved, connection)
         for child in try await parent.drains(terms, connection) {
             planned.drains.append(Self.newRun(try await plan(child, nil), knobs, timeout: timeout))
         }

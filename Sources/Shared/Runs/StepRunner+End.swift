@@ -44,7 +44,7 @@ extension StepRunner {
         if fields["ending"] != nil { try await self.queue.dropDelayed(lease) }
         guard let sum = try await self.ledger.finish(lease.run, state: state, error: error, connection),
             let record = try await self.ledger.run(lease.run, connection)
-        else { throw RunContext.Obstacle.unknownRun(lease.run) }
+        else { return try await self.forget(lease, fields, connection) }
         let retention = self.configuration.ledger.retention
         let isOver = try await self.queue.finish(
             lease,
@@ -62,6 +62,30 @@ extension StepRunner {
         try await self.ledger.prune(retention: retention, connection)
     }
 
+    /// Ends a run that the ledger does not have, as after a restore to before its creation, when an operator has cancelled it.
+    ///
+    /// Otherwise it may be this process that has the wrong database.
+    private func forget(
+        _ lease: StepLease,
+        _ fields: [String: String],
+        _ connection: PostgresConnection
+    ) async throws {
+        let unknown = RunContext.Obstacle.unknownRun(lease.run)
+        guard fields["ending"] == RunState.cancelled.rawValue else { throw unknown }
+        let now = try await connection.query("SELECT to_char(now() AT TIME ZONE 'UTC', '\(RunRecord.format)')").rows
+            .first
+        let sum = Ledger.Sum(rows: 0, cascaded: 0, batches: 0, finishedAt: try now?.text(0) ?? "")
+        let isOver = try await self.queue.finish(
+            lease,
+            state: .cancelled,
+            sum: sum,
+            error: "\(unknown)",
+            retention: self.configuration.ledger.retention
+        )
+        guard isOver else { throw LeaseLost() }
+        self.logger.log(.warning, "run over", [.run: "\(lease.run)", .error: "\(unknown)"])
+    }
+
     /// How a run ends, by what the queue knows of it.
     ///
     /// - `late`: objects that were deleted while a reference to them appeared.
@@ -76,8 +100,11 @@ extension StepRunner {
             let errors = [fields["ending_error"].flatMap { $0.isEmpty ? nil : $0 }, left].compactMap { $0 }
             return (ending, errors.isEmpty ? nil : errors.joined(separator: "; "))
         }
+        // What verification has left out for letters that are gone by now.
+        let discarded = max(0, (fields["excused"].flatMap { Int($0) } ?? 0) - deadLetters)
         let errors = [
             deadLetters > 0 ? "\(deadLetters) batches were given up on; producer dead list shows them" : nil,
+            discarded > 0 ? "\(discarded) batches were given up on, and their dead letters discarded" : nil,
             fields["stuck"],
             late > 0
                 ? "\(late) objects were deleted while references to them appeared; the workers' logs name them" : nil,

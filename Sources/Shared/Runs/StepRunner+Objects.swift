@@ -87,7 +87,7 @@ extension StepRunner {
         let ended = try await self.ledger.ended(lease.run, generation: generation, connection)
         // Each batch that was split has left two others.
         let missing = cut.count + 2 * ended.split - ended.all
-        var changes = ["step": StepLease.Step.reconcile.rawValue]
+        var changes = ["step": StepLease.Step.reconcile.rawValue, "excused": String(ended.dead)]
         if missing > 0, pass < Self.replans {
             self.logger.log(.warning, "batches were lost", [.run: "\(lease.run)", .batches: "\(missing)"])
             changes = [

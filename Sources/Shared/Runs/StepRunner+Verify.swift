@@ -13,13 +13,18 @@ extension StepRunner {
         let generation = fields["generation"].flatMap { Int($0) } ?? 1
         let pass = fields["pass"].flatMap { Int($0) } ?? 0
         let keepsNewest = context.record.terms.keepsNewest
+        let letters = try await self.queue.deadLetters(of: lease.run)
+        let scope = try Self.scope(fields, pass: pass)
         let pivots = keepsNewest ? try await self.ledger.pivotSet(lease.run, generation: generation, connection) : nil
         let verification = Verification(
             statements: context.statements(generation: generation),
             pivots: pivots,
-            scope: try Self.scope(fields, pass: pass),
-            givenUp: try await self.givenUp(lease.run)
+            scope: scope,
+            givenUp: Self.givenUp(letters)
         )
+        // Rows that this look leaves out stay the run's failure, though their letters may be discarded before its end.
+        var excused = letters.count
+        if case .owed = scope { excused = max(excused, fields["excused"].flatMap { Int($0) } ?? 0) }
         let units = try await self.firstSize(context, connection).units
         let findings = try await verification.run(
             context.record.strategy,
@@ -43,7 +48,9 @@ extension StepRunner {
             let mayVacuum = self.configuration.vacuum && context.resolved.facts.isPlainHeap
             let isLater = mayVacuum ? try await self.ledger.isVacuumedLater(lease.run, connection) : false
             let next: StepLease.Step = mayVacuum && !isLater ? .vacuum : .reconcile
-            guard try await self.queue.advance(lease, ["step": next.rawValue]) else { throw LeaseLost() }
+            guard try await self.queue.advance(lease, ["step": next.rawValue, "excused": String(excused)]) else {
+                throw LeaseLost()
+            }
             return .step(next)
         }
         // A pass that took no row away and found what the one before found has achieved nothing.
@@ -55,7 +62,8 @@ extension StepRunner {
                 "rows are left that cannot be deleted, the first of them \(findings.leftovers[0]); "
                 + "a lock, a trigger, a foreign key or a policy holds them"
             let next = StepLease.Step.reconcile
-            guard try await self.queue.advance(lease, ["step": next.rawValue, "stuck": error]) else {
+            let changes = ["step": next.rawValue, "stuck": error, "excused": String(excused)]
+            guard try await self.queue.advance(lease, changes) else {
                 throw LeaseLost()
             }
             return .step(next)
@@ -81,6 +89,7 @@ extension StepRunner {
                 "owed": findings.isTruncated || findings.keys.isEmpty ? "" : BatchRange.keys(findings.keys).encoded,
                 "state": RunState.running.rawValue, "found": found,
                 "idle_passes": String(idlePasses),
+                "excused": String(excused),
                 "pass": String(findings.isTruncated && !isIdle ? pass : pass + 1),
             ]
         )
@@ -90,10 +99,10 @@ extension StepRunner {
     }
 
     /// The ranges of a run's dead letters, all single rows in one.
-    private func givenUp(_ run: String) async throws -> [BatchRange] {
+    private static func givenUp(_ letters: [DeadLetter]) -> [BatchRange] {
         var keys: [[String]] = []
         var others: [BatchRange] = []
-        for letter in try await self.queue.deadLetters(of: run) {
+        for letter in letters {
             switch letter.range {
             case .keys(let more)?: keys += more
             case let range?: others.append(range)

@@ -54,8 +54,8 @@ struct CronField: Sendable, Hashable {
                 var last = parts.count == 2 ? self.range.upperBound : first
                 if ends.count == 2 {
                     guard let end = self.value(ends[1]) else { return false }
-                    // "fri-sun": Sunday is 0 and 7.
-                    last = end == 0 && self.hasTwoSundays ? 7 : end
+                    // "fri-sun": Sunday is 0 and 7; "sun-sun" is one day.
+                    last = end == 0 && first > 0 && self.hasTwoSundays ? 7 : end
                 }
                 guard first <= last else { return false }
                 span = first...last

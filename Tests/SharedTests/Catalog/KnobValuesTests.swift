@@ -53,6 +53,7 @@ import Testing
             ["AGE": "1h", "COUNT": "many"],
             "COUNT: \"many\" is not a whole number; accepted: a whole number of at least 1"
         ),
+        (["AGE": "1h", "COUNT": "2147483648"], "COUNT: \"2147483648\" is too large; accepted: at most 2147483647"),
     ])
     func `a knob set to something unusable is an error, even when another is unset`(
         _ variables: [String: String],

@@ -32,6 +32,22 @@ import Testing
         }
     }
 
+    /// A child's rows have the same places as those of its parent.
+    @Test func `rows of a table that inherits stay, though expired ones have the same ctid`() async throws {
+        let target =
+            "  Target: {table: events, key: id, max_age: {column: created_at, age: 1d}, order: leaf_first(parent)}"
+        try await withTestBed(targets: target, settings: "vacuum: off") { bed in
+            for statement in Self.table { try await bed.run(statement) }
+            try await bed.run(
+                "CREATE TABLE young () INHERITS (events)",
+                "INSERT INTO events SELECT n, now() - interval '2 days' FROM generate_series(1, 10) AS n",
+                "INSERT INTO young SELECT 100 + n, now() FROM generate_series(1, 10) AS n"
+            )
+            expectFinished(try await bed.drain("Target")[0], rows: 10)
+            #expect(try await bed.int("SELECT count(*) FROM young") == 10)
+        }
+    }
+
     @Test func `a row whose child is just being inserted stays with what it hangs on, and nobody waits`() async throws {
         try await self.withBatch { bed, _, lease, context in
             let statements = context.statements(generation: 1).batch(

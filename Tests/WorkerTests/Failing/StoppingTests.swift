@@ -77,6 +77,36 @@ extension TestBed {
         }
     }
 
+    @Test func `a dead letter that is discarded before the end stays its run's failure`() async throws {
+        try await self.withBed { bed, _ in
+            try await bed.createEvents(200)
+            try await bed.onDelete(where: "old.id = 7", "RAISE EXCEPTION 'row 7 is poison'")
+            let record = try await bed.start(batchRows: 50)
+            try await bed.step(record.run)
+            // Verification reads it after the letters.
+            try await bed.discarding(record.run, at: "pivot_set")
+            let outcome = try await bed.outcome(of: record.run)
+            #expect(outcome.state == "failed" && outcome.ledgerState == "failed", "\(outcome.fields)")
+            #expect(outcome.fields["error"]?.contains("dead letters discarded") == true, "\(outcome.fields)")
+            #expect(outcome.ledgerRows == 189 && outcome.count("dead") == 1)
+        }
+    }
+
+    /// As after a restore of the database to before the run's creation.
+    @Test func `a run that the ledger does not have can be cancelled`() async throws {
+        try await self.withBed { bed, control in
+            try await bed.createEvents(1_000)
+            let record = try await bed.start(batchRows: 100)
+            try await bed.step(record.run)
+            try await bed.run("DELETE FROM \(bed.namespace).run")
+            try await control.cancel(record.run, bed.connection)
+            try await bed.work()
+            #expect(try await bed.queue.fields(of: record.run)["state"] == "cancelled")
+            #expect(try await bed.queue.activeRuns() == [])
+            #expect(try await bed.int("SELECT count(*) FROM events") == 1_000)
+        }
+    }
+
     @Test func `a table that disappears between two batches pauses the run`() async throws {
         try await self.withBed { bed, _ in
             // So many that the table disappears long before their end.

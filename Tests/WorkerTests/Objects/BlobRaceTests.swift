@@ -50,6 +50,26 @@ import Testing
         }
     }
 
+    /// The storage answers the call, and not the listings after it.
+    @Test func `a look after the call that fails is made up for`() async throws {
+        try await BlobSite.with { site in
+            let keys = (0..<20).map(BlobSite.key)
+            try await site.bucket.seed(keys.map { .init($0, size: 1, age: BlobSite.old) })
+            let record = try await site.bed.start("Blobs")
+            try await site.bucket.holding("delete", while: { try await site.bed.work(slots: 1) }) {
+                try await site.refer(to: Array(keys[..<3]))
+                // More than the tries of one attempt.
+                try await site.bucket.inflict(.unavailable, on: "list", times: 7)
+            }
+            let outcome = try await site.bed.outcome(of: record.run)
+            #expect(
+                outcome.state == "failed" && outcome.ledgerRows == 20 && outcome.count("bytes") == 20,
+                "\(outcome.fields)"
+            )
+            #expect(outcome.fields["error"]?.hasPrefix("3 objects were deleted while references") == true)
+        }
+    }
+
     /// The first call happens and its answer is lost; before the second, one of its keys is referenced.
     @Test func `an object that a lost call has deleted is counted, and reported when it is referenced`() async throws {
         try await BlobSite.with { site in

@@ -137,6 +137,21 @@ import Testing
         }
     }
 
+    /// Its listing would be the only one, so that nothing finds the key a second time.
+    @Test func `a dead letter that is discarded before the end stays its run's failure`() async throws {
+        try await BlobSite.with { site in
+            let keys = (0..<5).map(BlobSite.key)
+            try await site.bucket.seed(keys.map { .init($0, size: 2, age: BlobSite.old) })
+            try await site.bucket.inflict(.keys, on: "delete", times: 10_000, keys: [keys[0]])
+            let record = try await site.bed.start("Blobs")
+            // The end reads it before it counts the letters.
+            try await site.bed.discarding(record.run, at: "file_list")
+            let outcome = try await site.bed.outcome(of: record.run)
+            #expect(outcome.state == "failed" && outcome.ledgerRows == 4, "\(outcome.fields)")
+            #expect(try await site.bucket.state().keys == [keys[0]])
+        }
+    }
+
     @Test(arguments: [1, 5, 25]) func `single keys that are refused become dead letters`(_ count: Int) async throws {
         try await BlobSite.with(settings: "worker: {concurrency: 2}") { site in
             let keys = (0..<50).map(BlobSite.key)

@@ -12,7 +12,7 @@ local cancelled = math.max(0, v[2] - dead - ARGV[6])
 redis.call('HSET', key, 'state', ARGV[3], 'rows', ARGV[4], 'cascaded', ARGV[5], 'bytes', ARGV[11], 'finished_at', ARGV[7], 'error', ARGV[8],
   'step', '', 'step_until', 0, 'queued', 0, 'leased', 0, 'delayed', 0, 'parked', 0, 'done', ARGV[6],
   'cancelled', cancelled, 'dead', dead, 'total', ARGV[6] + dead + cancelled)
-redis.call('HDEL', key, 'cursor', 'step_owner', 'units', 'microseconds', 'pass', 'found', 'owed', 'idle_passes', 'stuck',
+redis.call('HDEL', key, 'cursor', 'step_owner', 'units', 'microseconds', 'pass', 'found', 'owed', 'idle_passes', 'stuck', 'excused',
   'ending', 'ending_error', 'resume', 'blind_ms', 'blind_error', 'deadline_ms', 'done_children', 'failed_first', 'row_splits')
 tell(run, ARGV[3])
 redis.call('EXPIRE', key, ARGV[9])

@@ -16,8 +16,8 @@ if is_over(v[1]) then
   redis.call('ZADD', prefix .. 'active', redis.call('ZSCORE', prefix .. 'runs', run) or now_ms(), run)
   tell(run, 'resumed')
 elseif v[2] ~= 'plan' then
-  -- What comes after the last batch has to wait again.
-  redis.call('HSET', key, 'step', 'drain', 'step_until', 0)
+  -- What comes after the last batch has to wait again, and then looks at the whole table.
+  redis.call('HSET', key, 'step', 'drain', 'step_until', 0, 'pass', 0, 'owed', '')
   if v[1] == 'verifying' then redis.call('HSET', key, 'state', 'running') end
   if v[4] == 'verifying' then redis.call('HSET', key, 'resume', 'running') end
   redis.call('HINCRBY', key, 'step_token', 1)

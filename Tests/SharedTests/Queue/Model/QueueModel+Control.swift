@@ -101,7 +101,7 @@ extension QueueModel {
             run[.token] += 1
             self.active[name] = self.known[name]
         } else if run.fields["step"] != "plan" {
-            run.fields["step"] = "drain"
+            run.set(["step", "drain", "pass", "0", "owed", ""])
             run.isTaken = false
             if run.state == "verifying" { run.fields["state"] = "running" }
             if run.fields["resume"] == "verifying" { run.fields["resume"] = "running" }

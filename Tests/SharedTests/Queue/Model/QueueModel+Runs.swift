@@ -129,7 +129,8 @@ extension QueueModel {
         if figures.state == "finished" { run[.dead] = 0 }
         let cancelled = max(0, run[.total] - run[.dead] - figures.done)
         for name in [
-            "cursor", "step_owner", "found", "owed", "idle_passes", "stuck", "ending", "ending_error", "resume",
+            "cursor", "step_owner", "found", "owed", "idle_passes", "stuck", "excused", "ending", "ending_error",
+            "resume",
             "blind_ms", "blind_error", "deadline_ms",
         ] {
             run.fields[name] = nil
