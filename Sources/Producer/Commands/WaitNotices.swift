@@ -15,6 +15,8 @@ struct WaitNotices {
         self.patience = patience
     }
 
+    /// Warns of a pause at the first look that shows one, and once of workers that are all away when the patience is over.
+    ///
     /// - Throws: `RedisError`.
     mutating func look(at status: RunStatus, _ queue: Queue) async throws {
         if status.state == .paused, !self.hasToldOfPause {

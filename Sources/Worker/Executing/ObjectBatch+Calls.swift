@@ -16,8 +16,8 @@ extension ObjectBatch {
         var call = DeletionCall(objects)
         var failure: (any Error)?
         do { try await self.carryOut(&call) } catch { failure = error }
-        // While the answer to a call is missing, so is the count; and the look after a call that failed is made up for at the
-        // end of the run, where this list is not confirmed.
+        // While the answer to a call is missing, so is the count. Where the look after a call has failed, the end of the run
+        // looks again at a list that is not confirmed.
         if failure == nil || !call.isUncertain && call.fresh.isEmpty {
             try await self.confirm(call, list)
         }

@@ -130,8 +130,7 @@ extension QueueModel {
         let cancelled = max(0, run[.total] - run[.dead] - figures.done)
         for name in [
             "cursor", "step_owner", "found", "owed", "idle_passes", "stuck", "excused", "ending", "ending_error",
-            "resume",
-            "blind_ms", "blind_error", "deadline_ms",
+            "resume", "blind_ms", "blind_error", "deadline_ms",
         ] {
             run.fields[name] = nil
         }
