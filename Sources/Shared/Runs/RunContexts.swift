@@ -10,6 +10,8 @@ package actor RunContexts {
     /// How often something was forgotten: what was being read meanwhile is not kept.
     private var forgotten = 0
     private var known: [String: (context: RunContext, read: ContinuousClock.Instant)] = [:]
+    /// By the run that somebody is reading: who waits for that, so that all the slots of a worker do not read the same at once.
+    private var waiting: [String: [CheckedContinuation<Void, Never>]] = [:]
 
     /// A worker is at a handful of runs; beyond this it starts over.
     private static let most = 64
@@ -25,7 +27,13 @@ package actor RunContexts {
     ///
     /// - Throws: what `RunContext.load` throws.
     package func context(_ run: String, _ connection: PostgresConnection) async throws -> RunContext {
-        if let context = self.recent(run) { return context }
+        while true {
+            if let context = self.recent(run) { return context }
+            guard self.waiting[run] != nil else { break }
+            await withCheckedContinuation { self.waiting[run]?.append($0) }
+        }
+        self.waiting[run] = []
+        defer { for waiter in self.waiting.removeValue(forKey: run) ?? [] { waiter.resume() } }
         let before = self.forgotten
         let context = try await RunContext.load(
             run,

@@ -34,23 +34,32 @@ extension StepRunner {
     /// Ends the run with the ledger's figures: in the ledger first, then in the queue.
     func reconcile(_ lease: StepLease, _ connection: PostgresConnection) async throws {
         let fields = try await self.queue.fields(of: lease.run)
-        if let pause = try await self.settleLists(lease.run, isEnding: fields["ending"] != nil, connection) {
-            return try await self.leave(lease, .rest(for: pause))
+        let isEnding = fields["ending"] != nil
+        if isEnding { try await self.queue.dropDelayed(lease) }
+        guard let record = try await self.ledger.run(lease.run, connection) else {
+            return try await self.forget(lease, fields, connection)
         }
-        let left = try await self.removeFiles(lease.run, isEnding: fields["ending"] != nil, connection)
+        var left: String?
+        var late = 0
+        if record.strategy == .prefix {
+            if let pause = try await self.settleLists(of: record, isEnding: isEnding, connection) {
+                return try await self.leave(lease, .rest(for: pause))
+            }
+            late = try await self.ledger.lateReferences(lease.run, connection)
+        } else {
+            left = try await self.removeFiles(of: record, isEnding: isEnding, connection)
+        }
         let letters = try await self.queue.deadLetters(of: lease.run).count
-        let late = try await self.ledger.lateReferences(lease.run, connection)
         let (state, error) = Self.end(fields, deadLetters: letters, late: late, left: left)
-        if fields["ending"] != nil { try await self.queue.dropDelayed(lease) }
         guard let sum = try await self.ledger.finish(lease.run, state: state, error: error, connection),
-            let record = try await self.ledger.run(lease.run, connection)
+            let ended = try await self.ledger.run(lease.run, connection)
         else { return try await self.forget(lease, fields, connection) }
         let retention = self.configuration.ledger.retention
         let isOver = try await self.queue.finish(
             lease,
-            state: record.state ?? state,
+            state: ended.state ?? state,
             sum: sum,
-            error: record.error,
+            error: ended.error,
             retention: retention
         )
         guard isOver else { throw LeaseLost() }

@@ -10,8 +10,11 @@ extension StepRunner {
     ///
     /// - Returns: what is left of this run's own; nil for nothing.
     /// - Throws: what the store says, for the step to be tried again or the run to be paused; `PostgresError`.
-    func removeFiles(_ run: String, isEnding: Bool, _ connection: PostgresConnection) async throws -> String? {
-        guard let record = try await self.ledger.run(run, connection), record.strategy != .prefix else { return nil }
+    func removeFiles(
+        of record: RunRecord,
+        isEnding: Bool,
+        _ connection: PostgresConnection
+    ) async throws -> String? {
         let limits = self.configuration.batches.timeLimits
         let removal = FileRemoval(ledger: self.ledger, stores: self.stores, limits: limits, logger: self.logger)
         var left = 0
@@ -25,7 +28,7 @@ extension StepRunner {
                 )
                 if let claim { _ = try await removal.finish(claim, connection) }
             } catch  where !(error is PostgresError || error is CancellationError) {
-                let isOwn = open.run == run
+                let isOwn = open.run == record.run
                 // A path that cannot be removed stays so, whoever tries.
                 guard !isOwn || isEnding || Fault(error) == .row else { throw error }
                 if isOwn { left += 1 }

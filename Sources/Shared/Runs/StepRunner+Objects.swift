@@ -104,15 +104,18 @@ extension StepRunner {
 
     // MARK: The end
 
-    /// Counts what calls did whose answer nobody has seen; nothing for a run of rows, or one that is over.
+    /// Counts what calls did whose answer nobody has seen; nothing for a run that is over.
     ///
     /// A run that is to end anyway ends also where the storage cannot be asked: its count is short then, and the log says so.
     ///
     /// - Returns: when to go on with it; nil when all is counted.
-    func settleLists(_ run: String, isEnding: Bool, _ connection: PostgresConnection) async throws -> Duration? {
-        guard let record = try await self.ledger.run(run, connection), record.strategy == .prefix,
-            record.finishedAt == nil, try await self.ledger.hasUnconfirmedLists(run, connection)
-        else { return nil }
+    func settleLists(
+        of record: RunRecord,
+        isEnding: Bool,
+        _ connection: PostgresConnection
+    ) async throws -> Duration? {
+        let run = record.run
+        guard record.finishedAt == nil, try await self.ledger.hasUnconfirmedLists(run, connection) else { return nil }
         do {
             let context = try await ObjectContext.load(
                 run,

@@ -10,6 +10,8 @@ struct Fetcher {
     let configuration: EbbConfiguration
 
     private var lease: Duration { self.configuration.leases.duration }
+    /// How often a worker says that it lives.
+    var housekeeping: Duration { self.lease / 3 }
     /// Not yet delivered.
     private var settlements: [Settlement] = []
     /// Not yet delivered: verdicts on batches that are not done.
@@ -122,6 +124,6 @@ struct Fetcher {
         guard now >= self.nextHousekeeping else { return }
         _ = try await self.queue.beat([], consumer: self.consumer)
         try await self.queue.reap(silentFor: self.lease * 1.5, deadLetters: self.configuration.dead.retention)
-        self.nextHousekeeping = now + self.lease / 3
+        self.nextHousekeeping = now + self.housekeeping
     }
 }

@@ -22,6 +22,8 @@ struct WorkerService: Service {
         case stepEnded(reached: Bool?)
         /// The pause is over, or there may be work; with a run whose plan is being made.
         case timer(Doorbell.NewRun?)
+        /// It is time to say that the worker lives.
+        case beat
         case prepared
         case stop
     }
@@ -66,6 +68,7 @@ struct WorkerService: Service {
         )
         let steps = self.services.stepRunner(self.queue, contexts)
         var fetcher = Fetcher(queue: self.queue, consumer: consumer, configuration: configuration)
+        let housekeeping = fetcher.housekeeping
         var breaker = CircuitBreaker(configuration.outages)
         self.services.logger.log(
             .info,
@@ -85,6 +88,7 @@ struct WorkerService: Service {
             var suspects: [Lease] = []
             var isAlone = false
             var hasTimer = false
+            var hasBeat = false
             var isDrained = false
             while !isDrained {
                 if batches == 0 { isAlone = false }
@@ -123,7 +127,8 @@ struct WorkerService: Service {
                 if work.leases.isEmpty && work.step == nil || running >= self.concurrency {
                     if running == 0 && self.drains { isDrained = await self.isDrained() }
                     if isDrained { break }
-                    if !hasTimer {
+                    // Without a free slot nothing new could be taken: the end of what is under way is soon enough.
+                    if !hasTimer && running < self.concurrency {
                         let isIdle = running + preparing == 0
                         let pause =
                             isIdle ? configuration.poll.interval : min(Self.busyPause, configuration.poll.interval)
@@ -135,6 +140,13 @@ struct WorkerService: Service {
                             return .timer(nil)
                         }
                         hasTimer = true
+                    }
+                    if !hasBeat {
+                        group.addTask {
+                            do { try await Task.sleep(for: housekeeping) } catch is CancellationError {}
+                            return .beat
+                        }
+                        hasBeat = true
                     }
                     switch try await group.next() {
                     case .verdict(let verdict):
@@ -155,6 +167,7 @@ struct WorkerService: Service {
                             }
                         }
                     case .prepared: preparing -= 1
+                    case .beat: hasBeat = false
                     case .stop, nil: isDrained = true
                     }
                 }
@@ -178,7 +191,7 @@ struct WorkerService: Service {
             switch event {
             case .verdict(let verdict): fetcher.settle(verdict)
             case .stop: group.cancelAll()
-            case .stepEnded, .timer, .prepared: break
+            case .stepEnded, .timer, .beat, .prepared: break
             }
             if !fetcher.holdsWork { group.cancelAll() }
         }
