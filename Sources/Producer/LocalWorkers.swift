@@ -51,18 +51,6 @@ struct LocalWorkers: Sendable {
         }
     }
 
-    /// As ``during(_:)``; says what becomes of runs when the command is told to stop, and ends it with exit code 1.
-    func duringUnlessStopped<Value: Sendable>(
-        _ body: @escaping @Sendable () async throws -> Value
-    ) async throws -> Value {
-        do {
-            return try await self.during(body)
-        } catch let stopped as StoppedBySignal {
-            complain("\(stopped); runs under way go on as soon as a worker is there")
-            throw ExitCode.runFailed
-        }
-    }
-
     /// A worker that died counts as alive for up to a lease after its last beat, so once is not enough to ask.
     private func waitUntilNoWorkerIsAlive() async throws {
         let lease = self.session.services.configuration.leases.duration

@@ -128,6 +128,100 @@ private struct ResultDocument: Decodable {
         }
     }
 
+    @Test(arguments: [false, true]) func `that is stopped says what became of each`(isJSON: Bool) async throws {
+        try await self.withTables { sandbox in
+            let locker = try await Servers.connect()
+            _ = try await locker.query("BEGIN")
+            _ = try await locker.query("LOCK TABLE \(sandbox.schema).events IN ACCESS EXCLUSIVE MODE")
+            let (_, outcome) = try await sandbox.during(
+                .producer,
+                ["cleanup", "Notes", "Events", "Stuck", "Unset", "--workers", "1"] + (isJSON ? ["--json"] : [])
+            ) { producer in
+                try await until("it waits for the table") {
+                    try await sandbox.number(
+                        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '\(sandbox.schema).events'::regclass"
+                    ) > 0
+                }
+                producer.send(SIGTERM)
+            }
+            _ = try await locker.query("ROLLBACK")
+            await locker.close()
+            #expect(outcome.status == .exited(1), "\(outcome.errors)")
+            if isJSON {
+                let results = try outcome.json([ResultDocument].self)
+                #expect(results.map(\.outcome) == ["finished", "stopped", "not begun", "off"])
+                #expect(results.map(\.target) == ["Notes", "Events", "Stuck", "Unset"])
+            } else {
+                let lines = self.lines(outcome)
+                try #require(lines.count == 4, "\(outcome.output)")
+                #expect(lines[0].hasPrefix("Notes: finished, 1 005 rows deleted"), "\(lines[0])")
+                #expect(lines[1] == "Events: stopped: by SIGTERM")
+                #expect(lines[2] == "Stuck: not begun: stopped by SIGTERM")
+
+                #expect(lines[3] == "Unset: off: NOTES_AGE is not set")
+            }
+        }
+    }
+
+    @Test func `waits for a run whose step fails once for no known reason`() async throws {
+        try await self.withTables { sandbox in
+            _ = try await sandbox.producer("setup")
+            let ledger = sandbox.namespace
+            // A sequence remembers what is rolled back.
+            try await sandbox.execute(
+                "CREATE SEQUENCE \(sandbox.schema).ends",
+                """
+                CREATE FUNCTION \(sandbox.schema).fail_once() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN
+                  IF new.finished_at IS NOT NULL AND nextval('\(sandbox.schema).ends') = 1 THEN
+                    RAISE 'out of memory' USING ERRCODE = '53200';
+                  END IF;
+                  RETURN new;
+                END $$
+                """,
+                """
+                CREATE TRIGGER fail_once BEFORE UPDATE ON \(ledger).run
+                FOR EACH ROW EXECUTE FUNCTION \(sandbox.schema).fail_once()
+                """
+            )
+            // All steps are the command's own: no worker is there, and none is started.
+            try await sandbox.execute("TRUNCATE \(sandbox.schema).notes, \(sandbox.schema).remarks")
+            let outcome = try await sandbox.producer("cleanup", "Notes", "--workers", "0")
+            #expect(outcome.status == .exited(0), "\(outcome.errors)")
+            #expect(outcome.errors.contains("out of memory"), "\(outcome.errors)")
+            #expect(try await sandbox.number("SELECT last_value FROM \(sandbox.schema).ends") == 2)
+            #expect(self.lines(outcome).last?.hasPrefix("Notes: finished, 0 rows deleted") == true, "\(outcome.output)")
+        }
+    }
+
+    @Test func `gives up on a run whose step fails again and again`() async throws {
+        try await self.withTables { sandbox in
+            _ = try await sandbox.producer("setup")
+            try await sandbox.execute(
+                """
+                CREATE FUNCTION \(sandbox.schema).fail() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN
+                  IF new.finished_at IS NOT NULL THEN RAISE 'out of memory' USING ERRCODE = '53200'; END IF;
+                  RETURN new;
+                END $$
+                """,
+                """
+                CREATE TRIGGER fail BEFORE UPDATE ON \(sandbox.namespace).run
+                FOR EACH ROW EXECUTE FUNCTION \(sandbox.schema).fail()
+                """,
+                "TRUNCATE \(sandbox.schema).notes, \(sandbox.schema).remarks"
+            )
+            let outcome = try await sandbox.run(
+                .producer,
+                ["cleanup", "Notes", "--workers", "0"],
+                environment: ["EBB_BATCHES_ATTEMPTS": "2"]
+            )
+            #expect(outcome.status == .exited(1), "\(outcome.errors)")
+            #expect(self.lines(outcome).last?.contains("Notes: failed: ") == true, "\(outcome.output)")
+            #expect(outcome.output.contains("out of memory"), "\(outcome.output)")
+        }
+    }
+
     @Test(arguments: ["0", "0s"])
     func `with a timeout of 0 has as long as it takes`(timeout: String) async throws {
         try await self.withTables { sandbox in

@@ -57,6 +57,16 @@ import Testing
         }
     }
 
+    @Test func `says what keeps schedules from being read`() async throws {
+        try await withSandbox { sandbox in
+            let cron = "CLEANUP_DEPLOYMENT_TARGET_METRICS_CRON"
+            self.expect("ok", "schedules", "they are read", in: try await self.findings(sandbox, [cron: "@daily"]).1)
+            let (code, findings) = try await self.findings(sandbox, [cron: "every day"])
+            #expect(code == 2)
+            self.expect("problem", "schedules", cron, in: findings)
+        }
+    }
+
     @Test func `takes a 0 that was asked for twice as runs do`() async throws {
         let targets = """
             targets:

@@ -97,6 +97,10 @@ import Testing
                     && outcome.output.contains("not yours"),
                 "\(outcome.output)"
             )
+            let child =
+                try await sandbox.value("SELECT run FROM \(sandbox.namespace).run WHERE target = 'Parents.children'")
+                ?? ""
+            #expect(outcome.output.contains("once that is mended: producer resume \(child)\n"), "\(outcome.output)")
             try await sandbox.execute("DROP TRIGGER refuse ON \(sandbox.schema).children")
             for run in runs { _ = try await sandbox.producer("resume", run) }
             let again = try await sandbox.producer("cleanup", "Parents")

@@ -60,6 +60,7 @@ import Testing
                 let document = try #require(try waited.json([StatusDocument].self).first)
                 #expect(document.state == "paused")
                 #expect(document.error?.contains(fragment) == true, "\(document.error ?? "")")
+                #expect(waited.errors.contains("mend its error, then producer resume \(run)"), "\(waited.errors)")
                 try await until("nothing is open but what is parked") {
                     try await sandbox.fields("queued", "leased", "delayed", of: run) == [0, 0, 0]
                 }

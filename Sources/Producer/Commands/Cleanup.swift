@@ -46,26 +46,38 @@ struct Cleanup: AsyncParsableCommand {
             let isIdle = wanted.allSatisfy { if case .on = $0.knobs { false } else { true } }
             let workers = LocalWorkers(count: isIdle ? 0 : self.workers, session: session)
             let deadline = self.limit.map { ContinuousClock.now + $0 }
-            let results = Mutex<[CleanupResult]>([])
-            let allSucceeded = try await workers.duringUnlessStopped {
-                var current = session
-                for wanted in wanted {
-                    let ended = try await self.clean(wanted, until: deadline, &current)
-                    results.withLock { $0 += ended }
-                    if !self.json {
-                        let isGroup = ended.contains { $0.schema != nil }
-                        let lines = isGroup ? CleanupResult.lines(ended, of: wanted.entry.name) : ended.map(\.line)
-                        for line in lines { print(line) }
-                        // Whoever reads a pipe should know at once.
-                        fflush(nil)
+            // One for each target that has had its turn: a target in several schemas has several results.
+            let ended = Mutex<[[CleanupResult]]>([])
+            do {
+                try await workers.during {
+                    var current = session
+                    for wanted in wanted {
+                        let results = try await self.clean(wanted, until: deadline, &current)
+                        ended.withLock { $0.append(results) }
+                        self.show(results, of: wanted)
                     }
+                    await current.close()
                 }
-                await current.close()
-                return !results.withLock { $0.contains(where: \.isFailure) }
+            } catch let stop as StoppedBySignal {
+                complain("\(stop); runs under way go on as soon as a worker is there")
+                for result in CleanupResult.left(wanted.dropFirst(ended.withLock(\.count)), stop) {
+                    ended.withLock { $0.append([result]) }
+                    if !self.json { print(result.line) }
+                }
             }
-            if self.json { try Output.json(results.withLock { $0 }) }
-            if !allSucceeded { throw ExitCode.runFailed }
+            let results = ended.withLock { $0.flatMap(\.self) }
+            if self.json { try Output.json(results) }
+            if results.contains(where: \.isFailure) { throw ExitCode.runFailed }
         }
+    }
+
+    private func show(_ results: [CleanupResult], of wanted: RunOptions.Wanted) {
+        if self.json { return }
+        let isGroup = results.contains { $0.schema != nil }
+        let lines = isGroup ? CleanupResult.lines(results, of: wanted.entry.name) : results.map(\.line)
+        for line in lines { print(line) }
+        // Whoever reads a pipe should know at once.
+        fflush(nil)
     }
 
     /// The targets in the order in which they were named; one that was named twice is cleaned once.

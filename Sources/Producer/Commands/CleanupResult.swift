@@ -15,6 +15,8 @@ struct CleanupResult: Sendable, Encodable {
     @OrNull var bytes: Int? = nil
     var seconds = 0.0
     private var isOfObjects = false
+    /// The run that waits for an operator.
+    private var toResume: String?
 
     private enum CodingKeys: String, CodingKey {
         case target, schema, outcome, reason, run, rows, cascaded, bytes, seconds
@@ -31,8 +33,10 @@ struct CleanupResult: Sendable, Encodable {
         case paused
         /// The time was over before the run was.
         case timedOut = "timed out"
-        /// The time was over before its turn came.
+        /// The time was over, or the command stopped, before its turn came.
         case notBegun = "not begun"
+        /// The command was stopped while it waited for it.
+        case stopped
     }
 
     var isFailure: Bool { self.outcome != .finished && self.outcome != .off }
@@ -48,7 +52,11 @@ struct CleanupResult: Sendable, Encodable {
                 : ["\(Output.count(self.rows, "row")) deleted", "\(Output.number(self.cascaded)) cascaded"]
             if let bytes = self.bytes { parts.append("\(Output.bytes(bytes)) reclaimed") }
             parts.append("\((self.seconds * 10).rounded() / 10) s")
-            if self.isFailure { parts.append("run \(run)") }
+            if let toResume {
+                parts.append("once that is mended: producer resume \(toResume)")
+            } else if self.isFailure {
+                parts.append("run \(run)")
+            }
         }
         return parts.joined(separator: ", ")
     }
@@ -70,7 +78,9 @@ struct CleanupResult: Sendable, Encodable {
         case .failed where status.error == "timed out": self.init(status.target, .timedOut, reason: limit)
         case .failed: self.init(status.target, .failed, reason: status.error)
         case .cancelled: self.init(status.target, .cancelled, reason: status.error)
-        case .paused where status.isPausedByError: self.init(status.target, .paused, reason: status.error)
+        case .paused where status.isPausedByError:
+            self.init(status.target, .paused, reason: status.error)
+            self.toResume = status.toResume ?? status.run
         case .planning, .running, .verifying, .paused:
             self.init(status.target, .timedOut, reason: "\(limit), and the run is still \(status.state.rawValue)")
         }
@@ -84,6 +94,16 @@ struct CleanupResult: Sendable, Encodable {
 }
 
 extension CleanupResult {
+    /// What becomes of the targets that had no result yet when the command was stopped; the first was being cleaned.
+    static func left(_ wanted: some Sequence<RunOptions.Wanted>, _ stop: StoppedBySignal) -> [CleanupResult] {
+        wanted.enumerated().map { position, wanted in
+            let name = wanted.entry.name
+            guard case .on = wanted.knobs else { return CleanupResult(name, .off, reason: wanted.knobs.reason) }
+            if position > 0 { return CleanupResult(name, .notBegun, reason: "\(stop)") }
+            return CleanupResult(name, .stopped, reason: "by \(stop.signal)")
+        }
+    }
+
     /// Lines for people of a target in a group of schemas: one for each schema that failed, and one for the others together.
     static func lines(_ results: [CleanupResult], of target: String) -> [String] {
         let done = results.filter { !$0.isFailure }

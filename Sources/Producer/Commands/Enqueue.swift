@@ -69,7 +69,9 @@ struct Enqueue: AsyncParsableCommand {
                 }
                 let status = try await launcher.wait(for: run, until: deadline)
                 statuses.append(status)
-                if !status.state.isOver && !status.isPausedByError {
+                if status.isPausedByError {
+                    complain("run \(run) waits for you: mend its error, then producer resume \(status.toResume ?? run)")
+                } else if !status.state.isOver {
                     complain("run \(run) is still \(status.state.rawValue), the time is over")
                     isLate = true
                 }

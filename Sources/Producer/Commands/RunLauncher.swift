@@ -157,7 +157,10 @@ struct RunLauncher: Sendable {
 
     /// Plans a run as far as it can be planned now; what comes later is for whoever is there then.
     func plan(_ run: String) async throws {
-        if let step = try await self.takeStep(of: run) { try await self.perform(step, self.session.connection) }
+        guard let step = try await self.takeStep(of: run) else { return }
+        if let error = try await self.perform(step, self.session.connection) {
+            self.tell(.warning, "step failed", run, error)
+        }
     }
 
     /// Waits until a run that is ending is over, doing its last step if nobody else does; at most for `limit`.
@@ -178,7 +181,9 @@ struct RunLauncher: Sendable {
                 try await Task.sleep(for: Self.pause)
                 continue
             }
-            do { try await self.perform(step, self.session.connection) } catch  where Fault(error) == .locked {
+            do {
+                if let error = try await self.perform(step, self.session.connection) { throw error }
+            } catch  where Fault(error) == .locked {
                 // A batch that nobody waits for any more is still in its transaction; its own limits end that.
             }
         }
@@ -201,6 +206,7 @@ struct RunLauncher: Sendable {
         let pool = ConnectionPool(configuration)
         var view = ProgressView()
         var notices = WaitNotices(logger: self.session.services.logger, patience: lease)
+        var failures = 0
         while true {
             do {
                 let status = try await self.session.status(of: run)
@@ -215,11 +221,18 @@ struct RunLauncher: Sendable {
                     try await self.session.queue.dropLapsed(of: run, lease: lease)
                 }
                 if let step = try await self.takeStep(of: run) {
-                    try await pool.withConnection(checked: true) { try await self.perform(step, $0) }
+                    let failure = try await pool.withConnection(checked: true) { try await self.perform(step, $0) }
+                    if let failure {
+                        failures += 1
+                        if failures >= self.session.services.configuration.batches.attempts { throw failure }
+                        self.tell(.warning, "step failed", run, failure)
+                    } else {
+                        failures = 0
+                    }
                     continue
                 }
             } catch  where [.serverAway, .queueAway, .storageAway, .conflict, .locked].contains(Fault(error)) {
-                self.session.services.logger.log(.notice, "waiting", [.run: "\(run)", .error: "\(error)"])
+                self.tell(.notice, "waiting", run, error)
             }
             try await Task.sleep(for: Self.pause)
         }
@@ -237,6 +250,7 @@ struct RunLauncher: Sendable {
             guard other.isPausedByError, let error = other.error else { continue }
             var held = status
             held.state = .paused
+            held.toResume = other.run
             held.error =
                 "run \(other.run) of \(other.target), which has to be over before, is paused by an error: \(error)"
             return held
@@ -267,7 +281,11 @@ struct RunLauncher: Sendable {
         )
     }
 
-    private func perform(_ step: StepLease, _ connection: PostgresConnection) async throws {
+    /// Does a step that this command holds.
+    ///
+    /// - Returns: an error that the run survives: the step is free again, for whoever tries it next.
+    /// - Throws: what says that nothing can be done just now.
+    private func perform(_ step: StepLease, _ connection: PostgresConnection) async throws -> (any Error)? {
         do {
             let runner = self.session.services.stepRunner(self.session.queue, self.session.contexts)
             try await runner.run(step, owner: self.owner, connection)
@@ -275,6 +293,13 @@ struct RunLauncher: Sendable {
             // Another process does it, or the run was paused or is to end.
         } catch  where [.run, .row, .timeout, .malformed, .gone].contains(Fault(error)) {
             // The run is paused or failed now, and its status says why.
+        } catch  where Fault(error) == .other {
+            return error
         }
+        return nil
+    }
+
+    private func tell(_ level: Logger.Level, _ what: Logger.Message, _ run: String, _ error: any Error) {
+        self.session.services.logger.log(level, what, [.run: "\(run)", .error: "\(error)"])
     }
 }

@@ -14,6 +14,7 @@ package struct Doctor: Sendable {
             Finding(.ok, "configuration", "it is read, with \(self.services.catalog.entries.count) targets")
         ]
         findings += self.unknownVariables()
+        findings += await self.schedules()
         findings += await self.postgres()
         findings += await self.redis()
         return findings
@@ -62,6 +63,15 @@ package struct Doctor: Sendable {
         return self.services.environment.names.filter { $0.hasPrefix("EBB_") && !accepted.contains($0) }.map { name in
             let near = NearestName.of(name, among: known).map { "; did you mean \($0)?" } ?? ""
             return Finding(.warning, "configuration", "\(name) is set, but no setting has this name\(near)")
+        }
+    }
+
+    /// What `serve` would refuse to start with: it reads them all before it fires the first.
+    private func schedules() async -> [Finding] {
+        await self.made("schedules") {
+            let entries = try self.services.schedules()
+            let on = entries.filter { $0.timing != nil && $0.reason == nil }.count
+            return [Finding(.ok, "schedules", "they are read: \(on) of \(entries.count) are on")]
         }
     }
 

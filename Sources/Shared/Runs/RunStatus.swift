@@ -21,6 +21,8 @@ package struct RunStatus: Sendable, Equatable, Encodable {
 
     /// Whether it waits for an operator because of an error.
     package var isPausedByError: Bool { self.state == .paused && self.error != nil }
+    /// The run that has to go on for this one to go on, where that is another; told only to whoever waits for this one.
+    package var toResume: String?
 
     package struct Rows: Sendable, Equatable, Encodable {
         package var deleted: Int

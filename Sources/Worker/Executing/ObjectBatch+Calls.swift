@@ -7,6 +7,15 @@ extension ObjectBatch {
     /// The longest between a look at the references and the call.
     private static let longestGap = Duration.seconds(1)
 
+    /// The ledger or the storage is too slow for what is known of the references to be of any use.
+    private struct LateLook: Error, CustomStringConvertible {
+        let times: Int
+
+        var description: String {
+            "\(self.times) times more than \(longestGap) went by between a look at the references and the call that would delete"
+        }
+    }
+
     mutating func delete(_ objects: [ObjectStore.Object]) async throws {
         guard try await self.ledger.write(objects, of: self.claim, limits: self.limits, self.connection) else {
             throw Superseded()
@@ -39,6 +48,7 @@ extension ObjectBatch {
     private func carryOut(_ call: inout DeletionCall) async throws {
         let store = self.context.store
         var tries = 0
+        var lateLooks = 0
         while true {
             if tries > 0 { try await self.lookAgain(&call) }
             // The last call was answered, or it would have thrown: of these keys the storage always says so.
@@ -49,8 +59,14 @@ extension ObjectBatch {
             if call.left.isEmpty { return }
             // Whoever was taken over deletes nothing any more, or it would be counted nowhere.
             guard try await self.ledger.holds(self.claim, self.connection) else { throw Superseded() }
-            // A process that was frozen in between looks again.
-            if looked.duration(to: .now) > Self.longestGap { continue }
+            // A process that was frozen in between looks again; where it always takes so long, the batch is tried later.
+            if looked.duration(to: .now) > Self.longestGap {
+                lateLooks += 1
+                guard lateLooks < store.limits.attempts else {
+                    throw LateLook(times: lateLooks)
+                }
+                continue
+            }
             var outage: StorageError?
             // Until the answer is here, also when this task is cancelled meanwhile.
             call.isUncertain = true
