@@ -20,7 +20,10 @@ struct ProgressView {
     mutating func show(_ status: RunStatus) {
         let percent = Self.percent(status)
         if self.isTerminal {
-            print("\r\u{1B}[K" + Self.line(status, percent), terminator: status.state.isOver ? "\n" : "")
+            print(
+                "\r\u{1B}[K" + Self.line(status, percent),
+                terminator: status.state.isOver || status.isPausedByError ? "\n" : ""
+            )
             fflush(nil)
         } else if status.state != self.lastState || percent / 10 != self.lastPercent / 10 {
             print(Self.line(status, percent))

@@ -132,7 +132,8 @@ private struct ResultDocument: Decodable {
         try await self.withTables { sandbox in
             let locker = try await Servers.connect()
             _ = try await locker.query("BEGIN")
-            _ = try await locker.query("LOCK TABLE \(sandbox.schema).events IN ACCESS EXCLUSIVE MODE")
+            // Its rows can be read, and the run planned.
+            _ = try await locker.query("LOCK TABLE \(sandbox.schema).events IN SHARE MODE")
             let (_, outcome) = try await sandbox.during(
                 .producer,
                 ["cleanup", "Notes", "Events", "Stuck", "Unset", "--workers", "1"] + (isJSON ? ["--json"] : [])
@@ -151,11 +152,13 @@ private struct ResultDocument: Decodable {
                 let results = try outcome.json([ResultDocument].self)
                 #expect(results.map(\.outcome) == ["finished", "stopped", "not begun", "off"])
                 #expect(results.map(\.target) == ["Notes", "Events", "Stuck", "Unset"])
+                #expect(try await sandbox.runs() == results.compactMap(\.run).sorted())
             } else {
                 let lines = self.lines(outcome)
                 try #require(lines.count == 4, "\(outcome.output)")
                 #expect(lines[0].hasPrefix("Notes: finished, 1 005 rows deleted"), "\(lines[0])")
-                #expect(lines[1] == "Events: stopped: by SIGTERM")
+                let run = try #require(try await sandbox.runs().last)
+                #expect(lines[1] == "Events: stopped: by SIGTERM, run \(run)")
                 #expect(lines[2] == "Stuck: not begun: stopped by SIGTERM")
 
                 #expect(lines[3] == "Unset: off: NOTES_AGE is not set")

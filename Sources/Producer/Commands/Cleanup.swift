@@ -46,29 +46,38 @@ struct Cleanup: AsyncParsableCommand {
             let isIdle = wanted.allSatisfy { if case .on = $0.knobs { false } else { true } }
             let workers = LocalWorkers(count: isIdle ? 0 : self.workers, session: session)
             let deadline = self.limit.map { ContinuousClock.now + $0 }
-            // One for each target that has had its turn: a target in several schemas has several results.
-            let ended = Mutex<[[CleanupResult]]>([])
+            let turns = Mutex<[CleanupTurn]>([])
             do {
                 try await workers.during {
                     var current = session
                     for wanted in wanted {
-                        let results = try await self.clean(wanted, until: deadline, &current)
-                        ended.withLock { $0.append(results) }
-                        self.show(results, of: wanted)
+                        turns.withLock { $0.append(CleanupTurn(wanted, hasBegun: true)) }
+                        try await self.clean(wanted, until: deadline, &current) { change in
+                            turns.withLock { change(&$0[$0.count - 1]) }
+                        }
+                        if let turn = turns.withLock(\.last) { self.show(turn.results, of: wanted) }
                     }
                     await current.close()
                 }
             } catch let stop as StoppedBySignal {
                 complain("\(stop); runs under way go on as soon as a worker is there")
-                for result in CleanupResult.left(wanted.dropFirst(ended.withLock(\.count)), stop) {
-                    ended.withLock { $0.append([result]) }
-                    if !self.json { print(result.line) }
-                }
+                self.end(turns, wanted, stop)
             }
-            let results = ended.withLock { $0.flatMap(\.self) }
+            let results = turns.withLock { $0.flatMap(\.results) }
             if self.json { try Output.json(results) }
             if results.contains(where: \.isFailure) { throw ExitCode.runFailed }
         }
+    }
+
+    /// Says what became of the target that was being cleaned, and of those whose turn had not come.
+    private func end(_ turns: borrowing Mutex<[CleanupTurn]>, _ wanted: [RunOptions.Wanted], _ stop: StoppedBySignal) {
+        let left = turns.withLock { turns in
+            let first = (turns.lastIndex { $0.isOver } ?? -1) + 1
+            turns += wanted.dropFirst(turns.count).map { CleanupTurn($0) }
+            for index in turns.indices.dropFirst(first) { turns[index].stop(stop) }
+            return Array(turns.dropFirst(first))
+        }
+        for turn in left { self.show(turn.results, of: turn.wanted) }
     }
 
     private func show(_ results: [CleanupResult], of wanted: RunOptions.Wanted) {
@@ -89,23 +98,24 @@ struct Cleanup: AsyncParsableCommand {
     /// Cleans one target, in all its schemas at a time; an error is its result, so that the targets after it have their turn.
     ///
     /// - `session`: replaced when its connection has broken.
+    /// - `note`: changes what is known of its turn.
     /// - Throws: `CancellationError` when the command is being stopped, which says so itself.
     private func clean(
         _ wanted: RunOptions.Wanted,
         until deadline: ContinuousClock.Instant?,
-        _ session: inout Session
-    ) async throws -> [CleanupResult] {
+        _ session: inout Session,
+        _ note: ((inout CleanupTurn) -> Void) -> Void
+    ) async throws {
         let name = wanted.entry.name
         guard case .on(let knobs) = wanted.knobs else {
-            return [CleanupResult(name, .off, reason: wanted.knobs.reason)]
+            return note { $0.end(CleanupResult(name, .off, reason: wanted.knobs.reason)) }
         }
         let started = ContinuousClock.now
         let left = deadline.map { started.duration(to: $0) }
         if let left, left <= .zero {
             let limit = self.limit.map { DurationText.format($0) } ?? ""
-            return [CleanupResult(name, .notBegun, reason: "the timeout of \(limit) was over")]
+            return note { $0.end(CleanupResult(name, .notBegun, reason: "the timeout of \(limit) was over")) }
         }
-        var results: [CleanupResult] = []
         do {
             session = try await session.mended()
             let launcher = RunLauncher(session: session, isQuiet: self.json || !Output.isTerminal)
@@ -115,26 +125,28 @@ struct Cleanup: AsyncParsableCommand {
                 batchRows: self.options.batchRows,
                 timeout: left
             )
-            results = starts.failures.map { CleanupResult(name, in: $0.schema, .failed, reason: "\($0.error)") }
+            note { turn in
+                turn.results = starts.failures.map {
+                    CleanupResult(name, in: $0.schema, .failed, reason: "\($0.error)")
+                }
+                turn.runs = starts.runs
+            }
             for (record, isNew) in starts.started {
                 let status = try await launcher.wait(
                     for: record.run,
                     until: launcher.deadline(deadline, isNew: isNew)
                 )
-                var result = CleanupResult(
-                    status,
-                    timeout: self.limit,
-                    seconds: started.duration(to: .now).timeInterval
-                )
-                if wanted.entry.group != nil { result.schema = record.schema }
-                results.append(result)
+                let seconds = started.duration(to: .now).timeInterval
+                note { $0.add(CleanupResult(status, timeout: self.limit, seconds: seconds), of: record) }
             }
-            if starts.isEmpty { results = [CleanupResult(name, .finished, reason: wanted.entry.emptyGroup)] }
-            return results
+            note { turn in
+                if starts.isEmpty { turn.end(CleanupResult(name, .finished, reason: wanted.entry.emptyGroup)) }
+                turn.isOver = true
+            }
         } catch let error as CancellationError {
             throw error
         } catch {
-            return results + [CleanupResult(name, .failed, reason: "\(error)")]
+            note { $0.end(CleanupResult(name, .failed, reason: "\(error)")) }
         }
     }
 }

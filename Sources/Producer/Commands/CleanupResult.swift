@@ -45,7 +45,9 @@ struct CleanupResult: Sendable, Encodable {
     var line: String {
         let place = self.schema.map { " in \($0)" } ?? ""
         var parts = ["\(self.target)\(place): \(self.outcome.rawValue)" + (self.reason.map { ": \($0)" } ?? "")]
-        if let run = self.run {
+        if let run = self.run, self.outcome == .stopped {
+            parts.append("run \(run)")
+        } else if let run = self.run {
             parts +=
                 self.isOfObjects
                 ? ["\(Output.count(self.rows, "object")) deleted"]
@@ -94,16 +96,6 @@ struct CleanupResult: Sendable, Encodable {
 }
 
 extension CleanupResult {
-    /// What becomes of the targets that had no result yet when the command was stopped; the first was being cleaned.
-    static func left(_ wanted: some Sequence<RunOptions.Wanted>, _ stop: StoppedBySignal) -> [CleanupResult] {
-        wanted.enumerated().map { position, wanted in
-            let name = wanted.entry.name
-            guard case .on = wanted.knobs else { return CleanupResult(name, .off, reason: wanted.knobs.reason) }
-            if position > 0 { return CleanupResult(name, .notBegun, reason: "\(stop)") }
-            return CleanupResult(name, .stopped, reason: "by \(stop.signal)")
-        }
-    }
-
     /// Lines for people of a target in a group of schemas: one for each schema that failed, and one for the others together.
     static func lines(_ results: [CleanupResult], of target: String) -> [String] {
         let done = results.filter { !$0.isFailure }

@@ -64,7 +64,11 @@ struct Enqueue: AsyncParsableCommand {
             var isLate = false
             for (run, deadline) in runs {
                 guard self.wait else {
-                    statuses.append(try await session.status(of: run))
+                    let status = try await session.status(of: run)
+                    statuses.append(status)
+                    if let error = status.error, status.state == .planning {
+                        complain("run \(run) is not planned yet, a worker will try again: \(error)")
+                    }
                     continue
                 }
                 let status = try await launcher.wait(for: run, until: deadline)

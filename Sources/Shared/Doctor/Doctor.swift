@@ -66,7 +66,7 @@ package struct Doctor: Sendable {
         }
     }
 
-    /// What `serve` would refuse to start with: it reads them all before it fires the first.
+    /// `serve` would refuse to start with one that cannot be read.
     private func schedules() async -> [Finding] {
         await self.made("schedules") {
             let entries = try self.services.schedules()

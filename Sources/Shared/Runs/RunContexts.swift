@@ -11,11 +11,13 @@ package actor RunContexts {
     private var forgotten = 0
     private var known: [String: (context: RunContext, read: ContinuousClock.Instant)] = [:]
     /// By the run that somebody is reading: who waits for that, so that all the slots of a worker do not read the same at once.
-    private var waiting: [String: [CheckedContinuation<Void, Never>]] = [:]
+    private var waiting: [String: [AsyncStream<Never>.Continuation]] = [:]
 
     /// A worker is at a handful of runs; beyond this it starts over.
     private static let most = 64
     private static let age = Duration.seconds(60)
+    /// Many times what reading takes.
+    private static let longestWait = Duration.seconds(1)
 
     package init(catalog: Catalog, ledger: Ledger, stores: Stores) {
         self.catalog = catalog
@@ -27,13 +29,17 @@ package actor RunContexts {
     ///
     /// - Throws: what `RunContext.load` throws.
     package func context(_ run: String, _ connection: PostgresConnection) async throws -> RunContext {
-        while true {
+        if let context = self.recent(run) { return context }
+        if self.waiting[run] != nil {
+            try await self.waitForReader(of: run)
             if let context = self.recent(run) { return context }
-            guard self.waiting[run] != nil else { break }
-            await withCheckedContinuation { self.waiting[run]?.append($0) }
         }
-        self.waiting[run] = []
-        defer { for waiter in self.waiting.removeValue(forKey: run) ?? [] { waiter.resume() } }
+        // Whoever has waited in vain reads beside others that have: one after the other, a lock would hold them up each in turn.
+        let isFirst = self.waiting[run] == nil
+        if isFirst { self.waiting[run] = [] }
+        defer {
+            if isFirst { for waiter in self.waiting.removeValue(forKey: run) ?? [] { waiter.finish() } }
+        }
         let before = self.forgotten
         let context = try await RunContext.load(
             run,
@@ -57,6 +63,19 @@ package actor RunContexts {
         let context = try await RunContext.load(record, catalog: self.catalog, ledger: self.ledger, connection)
         if self.forgotten == before { self.keep(context) }
         return context
+    }
+
+    /// Until whoever reads a run's context has ended, or has taken so long that his connection may be the trouble.
+    private func waitForReader(of run: String) async throws {
+        let (end, waiter) = AsyncStream<Never>.makeStream()
+        self.waiting[run]?.append(waiter)
+        try await withThrowingTaskGroup { group in
+            group.addTask { for await _ in end {} }
+            group.addTask { try await Task.sleep(for: Self.longestWait) }
+            try await group.next()
+            group.cancelAll()
+        }
+        try Task.checkCancellation()
     }
 
     private func recent(_ run: String) -> RunContext? {

@@ -6,6 +6,8 @@ import Shared
 extension ObjectBatch {
     /// The longest between a look at the references and the call.
     private static let longestGap = Duration.seconds(1)
+    /// How often in a row it may be too long before the batch is given back.
+    private static let mostLateLooks = 5
 
     /// The ledger or the storage is too slow for what is known of the references to be of any use.
     private struct LateLook: Error, CustomStringConvertible {
@@ -62,11 +64,12 @@ extension ObjectBatch {
             // A process that was frozen in between looks again; where it always takes so long, the batch is tried later.
             if looked.duration(to: .now) > Self.longestGap {
                 lateLooks += 1
-                guard lateLooks < store.limits.attempts else {
+                guard lateLooks < Self.mostLateLooks else {
                     throw LateLook(times: lateLooks)
                 }
                 continue
             }
+            lateLooks = 0
             var outage: StorageError?
             // Until the answer is here, also when this task is cancelled meanwhile.
             call.isUncertain = true
