@@ -55,7 +55,7 @@ struct Cleanup: AsyncParsableCommand {
                         try await self.clean(wanted, until: deadline, &current) { change in
                             turns.withLock { change(&$0[$0.count - 1]) }
                         }
-                        if let turn = turns.withLock(\.last) { self.show(turn.results, of: wanted) }
+                        if let turn = turns.withLock(\.last) { self.show(turn) }
                     }
                     await current.close()
                 }
@@ -77,13 +77,13 @@ struct Cleanup: AsyncParsableCommand {
             for index in turns.indices.dropFirst(first) { turns[index].stop(stop) }
             return Array(turns.dropFirst(first))
         }
-        for turn in left { self.show(turn.results, of: turn.wanted) }
+        for turn in left { self.show(turn) }
     }
 
-    private func show(_ results: [CleanupResult], of wanted: RunOptions.Wanted) {
+    private func show(_ turn: CleanupTurn) {
         if self.json { return }
-        let isGroup = results.contains { $0.schema != nil }
-        let lines = isGroup ? CleanupResult.lines(results, of: wanted.entry.name) : results.map(\.line)
+        let isGroup = turn.results.contains { $0.schema != nil }
+        let lines = isGroup ? CleanupResult.lines(turn.results, of: turn.wanted.entry.name) : turn.results.map(\.line)
         for line in lines { print(line) }
         // Whoever reads a pipe should know at once.
         fflush(nil)

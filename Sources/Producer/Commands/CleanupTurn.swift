@@ -1,6 +1,6 @@
 import Shared
 
-/// What a `producer cleanup` knows of one of its targets, from its turn on.
+/// What a `producer cleanup` knows of one of its targets: before its turn, in the middle of it, and after.
 struct CleanupTurn: Sendable {
     let wanted: RunOptions.Wanted
     /// One, or one for each schema of a group.
