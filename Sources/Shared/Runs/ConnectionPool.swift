@@ -39,6 +39,18 @@ package actor ConnectionPool {
         }
     }
 
+    /// Opens connections, all at once, until `count` are idle.
+    ///
+    /// - Throws: `PostgresError` for the first that cannot be opened; those that could stay.
+    package func open(_ count: Int) async throws {
+        try await withThrowingTaskGroup(of: PostgresConnection.self) { [configuration] group in
+            for _ in self.idle.count..<max(count, self.idle.count) {
+                group.addTask { try await PostgresConnection.connect(configuration) }
+            }
+            for try await connection in group { self.idle.append(connection) }
+        }
+    }
+
     private func giveBack(_ connection: PostgresConnection) async {
         if await connection.isUsable { return self.idle.append(connection) }
         // What ended this session has most likely ended the idle ones, too; each would cost a piece of work to find out.

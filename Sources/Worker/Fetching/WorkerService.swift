@@ -69,6 +69,7 @@ struct WorkerService: Service {
         let steps = self.services.stepRunner(self.queue, contexts)
         var fetcher = Fetcher(queue: self.queue, consumer: consumer, configuration: configuration)
         let housekeeping = fetcher.housekeeping
+        await preparation.open(self.concurrency, namespace: self.services.ledger.namespace)
         var breaker = CircuitBreaker(configuration.outages)
         self.services.logger.log(
             .info,

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Worker
 
-/// What an idle worker does about a run that was just created.
+/// What a worker does before there is work: at its start, and about a run that was just created.
 @Suite(.timeLimit(.minutes(5))) struct PreparationTests {
     private static let targets = """
           Target: {table: events, key: id, max_age: {column: created_at, age: 1d}}
@@ -31,13 +31,14 @@ import Testing
     private func preparation(
         _ bed: TestBed,
         _ contexts: RunContexts,
-        patience: Duration = .seconds(240)
+        patience: Duration = .seconds(240),
+        pool: ConnectionPool? = nil
     ) throws -> Preparation {
         Preparation(
             queue: bed.queue,
             catalog: bed.services.catalog,
             contexts: contexts,
-            pool: ConnectionPool(try bed.services.postgresConfiguration(as: "ebb test")),
+            pool: try pool ?? ConnectionPool(bed.services.postgresConfiguration(as: "ebb test")),
             lease: bed.services.configuration.leases.duration,
             logger: Logger(label: "ebb.test"),
             patience: patience
@@ -73,6 +74,39 @@ import Testing
 
     @Test func `a run of what is no table is not prepared`() async throws {
         #expect(try await self.prepares(rows: 150_000, workers: 1, target: "Blobs") == false)
+    }
+
+    /// How many sessions of this name there are.
+    private func sessions(_ name: String, _ bed: TestBed) async throws -> Int {
+        try await bed.int("SELECT count(*) FROM pg_stat_activity WHERE application_name = $1", [name])
+    }
+
+    @Test func `a worker that starts has a connection for each slot, and uses them`() async throws {
+        try await self.withRows(10) { bed in
+            let name = "ebb \(bed.ledger.namespace)"
+            let pool = ConnectionPool(try bed.services.postgresConfiguration(as: name))
+            let preparation = try self.preparation(bed, bed.services.runContexts(), pool: pool)
+            await preparation.open(3, namespace: bed.ledger.namespace)
+            #expect(try await self.sessions(name, bed) == 3)
+            try await pool.open(2)
+            try await pool.withConnection { first in
+                try await pool.withConnection { second in
+                    _ = try await first.query("SELECT 1")
+                    _ = try await second.query("SELECT 1")
+                }
+            }
+            #expect(try await self.sessions(name, bed) == 3)
+        }
+    }
+
+    @Test func `a worker that starts before there is a ledger has its connections all the same`() async throws {
+        try await self.withRows(10) { bed in
+            let name = "ebb \(bed.ledger.namespace)"
+            let pool = ConnectionPool(try bed.services.postgresConfiguration(as: name))
+            let preparation = try self.preparation(bed, bed.services.runContexts(), pool: pool)
+            await preparation.open(2, namespace: "no such schema")
+            #expect(try await self.sessions(name, bed) == 2)
+        }
     }
 
     @Test func `one that hangs is given up`() async throws {
