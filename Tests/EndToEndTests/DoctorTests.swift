@@ -2,25 +2,26 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `The doctor` {
-    struct Finding: Decodable, Sendable {
-        var check: String
-        var target: String?
-        var level: String
-        var message: String
-        var fix: String?
-    }
+/// One of `producer doctor`.
+struct Finding: Decodable, Sendable {
+    var check: String
+    var target: String?
+    var level: String
+    var message: String
+    var fix: String?
+}
 
-    private func findings(_ sandbox: Sandbox, _ environment: [String: String?] = [:]) async throws -> (Int32, [Finding])
-    {
-        let outcome = try await sandbox.run(.producer, ["doctor", "--json"], environment: environment)
+extension Sandbox {
+    /// The exit code of `producer doctor`, and what it found.
+    func doctor(_ environment: [String: String?] = [:]) async throws -> (Int32, [Finding]) {
+        let outcome = try await self.run(.producer, ["doctor", "--json"], environment: environment)
         #expect(outcome.errors == "")
-        guard case .exited(let code) = outcome.status else { throw Killed() }
+        guard case .exited(let code) = outcome.status else { throw UnexpectedState("the doctor was killed") }
         return (code, try outcome.json([Finding].self))
     }
+}
 
-    private struct Killed: Error {}
-
+@Suite(.timeLimit(.minutes(5))) struct `The doctor` {
     private func expect(
         _ level: String,
         _ check: String,
@@ -39,7 +40,7 @@ import Testing
     @Test func `finds nothing wrong where runs can work, and writes nothing`() async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(1_000)
-            let (code, findings) = try await self.findings(sandbox)
+            let (code, findings) = try await sandbox.doctor()
             #expect(code == 0)
             #expect(!findings.contains { $0.level == "problem" }, "\(findings)")
             self.expect("ok", "ledger", "the first run creates it", in: findings)
@@ -53,15 +54,15 @@ import Testing
             #expect(text.output.contains(" 0 problem\n"))
 
             _ = try await sandbox.producer("setup")
-            self.expect("ok", "ledger", "version", in: try await self.findings(sandbox).1)
+            self.expect("ok", "ledger", "version", in: try await sandbox.doctor().1)
         }
     }
 
     @Test func `says what keeps schedules from being read`() async throws {
         try await withSandbox { sandbox in
             let cron = "CLEANUP_DEPLOYMENT_TARGET_METRICS_CRON"
-            self.expect("ok", "schedules", "they are read", in: try await self.findings(sandbox, [cron: "@daily"]).1)
-            let (code, findings) = try await self.findings(sandbox, [cron: "every day"])
+            self.expect("ok", "schedules", "they are read", in: try await sandbox.doctor([cron: "@daily"]).1)
+            let (code, findings) = try await sandbox.doctor([cron: "every day"])
             #expect(code == 2)
             self.expect("problem", "schedules", cron, in: findings)
         }
@@ -75,9 +76,9 @@ import Testing
             """
         try await withSandbox(targets) { sandbox in
             try await sandbox.createEvents(10)
-            let once = try await self.findings(sandbox, ["KEEP": "0"]).1
+            let once = try await sandbox.doctor(["KEEP": "0"]).1
             self.expect("problem", "target", "keep_nothing", in: once)
-            let twice = try await self.findings(sandbox, ["KEEP": "0", "EBB_KEEP_NOTHING": "Events"]).1
+            let twice = try await sandbox.doctor(["KEEP": "0", "EBB_KEEP_NOTHING": "Events"]).1
             #expect(!twice.contains { $0.target == "Events" && $0.level == "problem" }, "\(twice)")
         }
     }
@@ -96,7 +97,7 @@ import Testing
                 "ALTER TABLE \(sandbox.schema).events SET (autovacuum_enabled = off)",
                 "SELECT pg_create_physical_replication_slot('left_behind', true)"
             )
-            let (code, findings) = try await self.findings(sandbox, ["EBB_VACUUM": "on", "EBB_LEASE_DURATION": "20s"])
+            let (code, findings) = try await sandbox.doctor(["EBB_VACUUM": "on", "EBB_LEASE_DURATION": "20s"])
             #expect(code == 2)
             self.expect("problem", "privileges", "plain lacks DELETE on", fix: "GRANT DELETE ON ", in: findings)
             self.expect("problem", "privileges", "protect cannot lock rows", fix: "GRANT UPDATE ON ", in: findings)
@@ -127,12 +128,12 @@ import Testing
                 "ANALYZE \(sandbox.schema).notes"
             )
             let statement = "CREATE INDEX CONCURRENTLY ON \"\(sandbox.schema)\".\"notes\" (\"event\");"
-            let (first, warnings) = try await self.findings(sandbox)
+            let (first, warnings) = try await sandbox.doctor()
             #expect(first == 0)
             self.expect("warning", "foreign_keys", "notes_event_fkey", fix: statement, in: warnings)
 
             let strict = ["EBB_FOREIGN_KEYS_MOST": "100ms"]
-            let (second, problems) = try await self.findings(sandbox, strict)
+            let (second, problems) = try await sandbox.doctor(strict)
             #expect(second == 2)
             self.expect("problem", "foreign_keys", "foreign_keys.most refuses it", fix: statement, in: problems)
 
@@ -154,7 +155,7 @@ import Testing
                 #expect(plan.output.contains(part), "\(plan.output)")
             }
             try await sandbox.execute("CREATE INDEX ON \(sandbox.schema).notes (event)")
-            let (third, fine) = try await self.findings(sandbox, strict)
+            let (third, fine) = try await sandbox.doctor(strict)
             #expect(third == 0)
             self.expect("ok", "foreign_keys", "all 1 keys", in: fine)
         }
@@ -171,13 +172,13 @@ import Testing
             // Nothing runs that could be refused.
             let strict = ["EBB_FOREIGN_KEYS_MOST": "100ms"]
             let statement = "CREATE INDEX CONCURRENTLY ON \"\(sandbox.schema)\".\"notes\" (\"event\");"
-            let (code, warnings) = try await self.findings(sandbox, strict)
+            let (code, warnings) = try await sandbox.doctor(strict)
             #expect(code == 0)
             self.expect("ok", "target", "it is off: AGE is not set", in: warnings)
             self.expect("warning", "foreign_keys", "notes_event_fkey", fix: statement, in: warnings)
 
             try await sandbox.execute("CREATE INDEX ON \(sandbox.schema).notes (event)")
-            let (_, fine) = try await self.findings(sandbox, strict)
+            let (_, fine) = try await sandbox.doctor(strict)
             #expect(!fine.contains { $0.target == "Events" && $0.check == "foreign_keys" }, "\(fine)")
         }
     }
@@ -196,15 +197,15 @@ import Testing
                 "REGISTRY_S3_USE_PATH_STYLE": "true", "REGISTRY_S3_ACCESS_KEY_ID": "id",
                 "REGISTRY_S3_SECRET_ACCESS_KEY": "secret",
             ]
-            let (code, fresh) = try await self.findings(sandbox, environment)
+            let (code, fresh) = try await sandbox.doctor(environment)
             #expect(code == 0, "\(fresh)")
             self.expect("warning", "references", "nothing at all is in artifactversion.manifest_blob_digest", in: fresh)
 
             let asked = environment.merging(["EBB_KEEP_NOTHING": "ArtifactBlob"]) { $1 }
-            self.expect("ok", "references", "can be seen", in: try await self.findings(sandbox, asked).1)
+            self.expect("ok", "references", "can be seen", in: try await sandbox.doctor(asked).1)
 
             try await sandbox.execute("INSERT INTO \(schema).artifactversion VALUES ('a digest')")
-            let (later, pushed) = try await self.findings(sandbox, environment)
+            let (later, pushed) = try await sandbox.doctor(environment)
             #expect(later == 0)
             self.expect("ok", "references", "can be seen", in: pushed)
         }
@@ -213,21 +214,21 @@ import Testing
     @Test func `says what could not be checked`() async throws {
         try await withSandbox { sandbox in
             let away = ["DATABASE_URL": "postgresql://127.0.0.1:1/db?user=ebb", "REDIS_URL": "redis://127.0.0.1:1"]
-            let (code, findings) = try await self.findings(sandbox, away)
+            let (code, findings) = try await sandbox.doctor(away)
             #expect(code == 2)
             self.expect("problem", "connection", "cannot connect to PostgreSQL", in: findings)
             self.expect("problem", "targets", "could not be checked", in: findings)
             self.expect("problem", "redis", "127.0.0.1:1", in: findings)
 
-            let (broken, configuration) = try await self.findings(sandbox, ["EBB_LEASES_DURATION": "ten"])
+            let (broken, configuration) = try await sandbox.doctor(["EBB_LEASES_DURATION": "ten"])
             #expect(broken == 2)
             self.expect("problem", "configuration", "EBB_LEASES_DURATION", in: configuration)
 
-            let (tls, redis) = try await self.findings(sandbox, ["REDIS_URL": "rediss://127.0.0.1:1"])
+            let (tls, redis) = try await sandbox.doctor(["REDIS_URL": "rediss://127.0.0.1:1"])
             #expect(tls == 2)
             self.expect("problem", "redis", "TLS", in: redis)
 
-            let (missing, table) = try await self.findings(sandbox)
+            let (missing, table) = try await sandbox.doctor()
             #expect(missing == 2)
             self.expect("problem", "target", "does not exist in this database", in: table)
         }
@@ -238,7 +239,7 @@ import Testing
             sandbox,
             _ in
             try await sandbox.createEvents(10)
-            let (code, findings) = try await self.findings(sandbox)
+            let (code, findings) = try await sandbox.doctor()
             #expect(code == 2)
             self.expect("problem", "redis", "maxmemory-policy of Redis is allkeys-lru", in: findings)
         }

@@ -6,7 +6,7 @@ struct DrainParser {
 
     private static let acceptedKey = "the column, or the list of columns, that identifies a row"
 
-    /// `drain_first: {child: {key: …, joins: {…}}}`, as targets named `Parent.child`, which no operator can name.
+    /// `drain_first: {child: {key: …, joins: {…}, if_exists: …}}`, as targets named `Parent.child`, which no operator can name.
     func drains(_ node: ConfigurationNode) throws(ConfigurationError) -> [Target] {
         guard self.parent.rule.where == nil, self.parent.rule.keepNewest == nil, self.parent.joins.isEmpty else {
             throw node.error("children can only follow a rule of max_age and expires_at by own columns; accepted: that")
@@ -21,7 +21,7 @@ struct DrainParser {
         do { table = try NameScanner.name(entry.key) } catch {
             throw ConfigurationError(name: entry.value.place.description, rejected: error)
         }
-        let fields = try entry.value.fields(["key", "joins"])
+        let fields = try entry.value.fields(["key", "joins", "if_exists"])
         let joins = try JoinParser(table: table).joins(fields["joins"])
         guard joins.contains(where: { $0.table == self.parent.table }) else {
             throw entry.value.error(
@@ -36,7 +36,7 @@ struct DrainParser {
         var rule = self.parent.rule
         rule.maxAge?.column.table = self.parent.table
         rule.expiresAt?.table = self.parent.table
-        return Target(
+        var child = Target(
             name: "\(self.parent.name).\(table)",
             schema: self.parent.schema,
             table: table,
@@ -44,5 +44,7 @@ struct DrainParser {
             joins: joins,
             rule: rule
         )
+        child.isOptional = try fields["if_exists"]?.parse(accepted: FlagText.accepted, FlagText.parse) ?? false
+        return child
     }
 }

@@ -27,6 +27,8 @@ package struct Target: Sendable, Hashable {
     package var deferred: [String]
     /// Children whose rows go in runs of their own before the target's: by cascade they would all go in one transaction.
     package var drainFirst: [Target]
+    /// Of a child that is drained first: that its table need not exist.
+    package var isOptional = false
     /// What follows a row that was deleted.
     package var after: After?
     /// When `producer serve` is to clean it; further schedules may name it, too.

@@ -32,8 +32,7 @@ extension Doctor {
         guard self.services.catalog.ofPresets.contains(target.name) else { return nil }
         let name = target.schema.map { SQLText.quoted($0, target.table) } ?? SQLText.quoted(target.table)
         do {
-            guard try await self.rows("SELECT to_regclass($1) IS NULL", [name], connection).first?.bool(0) == true
-            else { return nil }
+            if try await TableFacts.exists(target, connection) { return nil }
         } catch {
             return Finding(.problem, "target", target: target.name, "its table could not be looked for: \(error)")
         }
@@ -77,6 +76,16 @@ extension Doctor {
     private func table(_ target: Target, _ knobs: KnobValues, _ connection: PostgresConnection) async -> [Finding] {
         let resolved: ResolvedTarget
         do {
+            if target.isOptional, try await !TableFacts.exists(target, connection) {
+                return [
+                    Finding(
+                        .ok,
+                        "target",
+                        target: target.name,
+                        "there is no table \(target.table), so nothing to drain"
+                    )
+                ]
+            }
             resolved = try ResolvedTarget(target, facts: try await TableFacts.read(target, from: connection))
         } catch let error as PlanningError {
             return [Finding(.problem, "target", target: target.name, "\(error)")]

@@ -91,11 +91,13 @@ extension Plan {
     package func drains(_ terms: RunTerms, _ connection: PostgresConnection) async throws -> [Target] {
         let children = self.resolved.target.drainFirst
         guard !children.isEmpty, try await self.hasExpiredRows(terms, connection) else { return [] }
-        return children.map { child in
-            var child = child
+        var found: [Target] = []
+        for var child in children {
             child.schema = self.resolved.facts.schema
-            return child
+            if child.isOptional, try await !TableFacts.exists(child, connection) { continue }
+            found.append(child)
         }
+        return found
     }
 
     /// Whether a row is expired now; `keep_newest` is not asked.

@@ -14,6 +14,12 @@ extension TableFacts {
         }
     }
 
+    /// Whether there is a target's table.
+    package static func exists(_ target: Target, _ connection: PostgresConnection) async throws -> Bool {
+        let name = target.schema.map { SQLText.quoted($0, target.table) } ?? SQLText.quoted(target.table)
+        return try await connection.query("SELECT to_regclass($1) IS NOT NULL", [name]).rows.first?.bool(0) == true
+    }
+
     private static func read(_ target: Target, _ connection: isolated PostgresConnection) throws -> TableFacts {
         if let group = target.group, target.schema == nil {
             throw PlanningError("target \(target.name): it is in each schema of \(group.name), and none was named")

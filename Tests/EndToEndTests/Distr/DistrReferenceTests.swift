@@ -181,11 +181,9 @@ import Testing
         }
     }
 
-    private typealias Finding = `The doctor`.Finding
-
     /// What the doctor says of foreign keys.
     private static func keys(_ distr: Sandbox) async throws -> [Finding] {
-        try await distr.producer("doctor", "--json").json([Finding].self).filter { $0.check == "foreign_keys" }
+        try await distr.doctor().1.filter { $0.check == "foreign_keys" }
     }
 
     /// Expects that the doctor names all four keys, those of this target as a problem; the other's table is empty.

@@ -112,6 +112,23 @@ import Testing
         }
     }
 
+    @Test func `remove organizations where the logs that Distr 3 has no use for were dropped`() async throws {
+        try await withDistr(DistrSeed(statuses: 1_000, logs: 1_000, targetLogs: 1_000)) { distr in
+            try await distr.execute("DROP TABLE deploymentlogrecord", "DROP TABLE deploymenttargetlogrecord")
+            let before = try await distr.number("SELECT count(*) FROM organization")
+            let (code, findings) = try await distr.doctor()
+            #expect(code == 0, "\(findings)")
+            #expect(findings.contains { $0.message == "there is no table deploymentlogrecord, so nothing to drain" })
+            let status = try await distr.clean("Organization")
+            #expect(status.state == "finished")
+            #expect(status.rows.deleted == 12)
+            #expect(try await distr.number("SELECT count(*) FROM organization") == before - 12)
+            let drained = try await distr.distrRuns().map(\.target)
+            #expect(drained.contains("Organization.deploymentrevisionstatus"))
+            #expect(!drained.contains { $0.hasSuffix("logrecord") })
+        }
+    }
+
     @Test func `find 25 foreign keys to organizations, as Distr's migrations leave them`() async throws {
         try await withDistr(DistrSeed(organizations: 10)) { distr in
             let keys = "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND confrelid = 'organization'::regclass"

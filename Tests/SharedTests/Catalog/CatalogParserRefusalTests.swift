@@ -147,6 +147,12 @@ import Testing
                 + "accepted: joins that lead from c to it"
         ),
         Refusal(
+            lines:
+                "table: t\nkey: id\nexpires_at: x\ndrain_first: {c: {if_exists: maybe, key: id, joins: {t: t.id = c.t_id}}}",
+            sentence: "6: targets.T.drain_first.c.if_exists: \"maybe\" is neither true nor false; "
+                + "accepted: true or false (also 1, 0, yes, no, on, off, t, f, y, n)"
+        ),
+        Refusal(
             lines: "table: t\nkey: id\nexpires_at: x\ndefer: [a b]",
             sentence: "6: targets.T.defer: \"a b\" is not a name; accepted: \(name)"
         ),

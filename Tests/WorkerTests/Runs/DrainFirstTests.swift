@@ -68,6 +68,35 @@ import Testing
         }
     }
 
+    @Test func `a child without a table is left out only where that is said`() async throws {
+        let optional =
+            Self.target + "\n      gone: {if_exists: true, key: id, joins: {organizations: organizations.id = gone.id}}"
+        try await withTestBed(targets: optional) { bed in
+            for statement in Self.tables { try await bed.run(statement) }
+            let record = try await bed.start()
+            #expect(record.after.count == 1)
+            try await bed.work()
+            expectFinished(try await bed.outcome(of: record.run), rows: 3)
+            #expect(try await bed.int("SELECT count(*) FROM records") == 7_000)
+        }
+        try await withTestBed(targets: optional.replacing("if_exists: true, ", with: "")) { bed in
+            for statement in Self.tables { try await bed.run(statement) }
+            await #expect(throws: PlanningError.self) { try await bed.start() }
+            #expect(try await bed.queue.activeRuns().isEmpty)
+            #expect(try await bed.int("SELECT count(*) FROM records") == 10_000)
+        }
+    }
+
+    @Test func `an optional child with a table is drained`() async throws {
+        let optional = Self.target.replacing("records:\n", with: "records:\n        if_exists: true\n")
+        try await withTestBed(targets: optional) { bed in
+            for statement in Self.tables { try await bed.run(statement) }
+            let record = try await bed.start()
+            try await bed.work()
+            expectFinished(try await bed.outcome(of: try #require(record.after.first)), rows: 3_000)
+        }
+    }
+
     @Test func `nothing is drained while no parent is expired`() async throws {
         try await withTestBed(targets: Self.target) { bed in
             for statement in Self.tables { try await bed.run(statement) }
