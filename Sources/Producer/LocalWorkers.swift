@@ -20,8 +20,8 @@ struct LocalWorkers: Sendable {
 
     /// Runs `body` beside the workers and stops them afterwards.
     ///
-    /// - Throws: `CommandError` when the worker's executable is not beside this one; exit code 1, with a sentence, when a
-    ///   worker ends by itself again and again; `StoppedBySignal` when the command is told to stop, with `body` over by then.
+    /// - Throws: `CommandError` when the worker's executable is not beside this one; `CommandStopped`, with `body` over by then,
+    ///   when the command is told to stop or a worker ends by itself again and again.
     func during<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
         let path = try Self.executable()
         return try await withThrowingTaskGroup(of: Value?.self) { group in
@@ -62,7 +62,7 @@ struct LocalWorkers: Sendable {
     /// Lets the workers end, too, when this command is told to.
     private static func stopOnSignal() async throws {
         for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
-            throw StoppedBySignal(signal: "\(signal)")
+            throw CommandStopped(reason: "by \(signal)")
         }
     }
 
@@ -74,7 +74,7 @@ struct LocalWorkers: Sendable {
             complain("a local worker ended by itself (\(status))")
             try await Task.sleep(for: .seconds(1))
         }
-        throw ExitCode.runFailed
+        throw CommandStopped(reason: "because its local workers end by themselves")
     }
 
     /// What the worker warns of is for whoever reads the command's errors; its news only if they have asked for them.
@@ -105,9 +105,10 @@ struct LocalWorkers: Sendable {
     }
 }
 
-/// A command was told to stop.
-struct StoppedBySignal: Error, CustomStringConvertible {
-    var signal: String
+/// A command ended before what it waited for.
+struct CommandStopped: Error, CustomStringConvertible {
+    /// Behind "stopped".
+    var reason: String
 
-    var description: String { "stopped by \(self.signal)" }
+    var description: String { "stopped \(self.reason)" }
 }

@@ -160,9 +160,36 @@ private struct ResultDocument: Decodable {
                 let run = try #require(try await sandbox.runs().last)
                 #expect(lines[1] == "Events: stopped: by SIGTERM, run \(run)")
                 #expect(lines[2] == "Stuck: not begun: stopped by SIGTERM")
-
                 #expect(lines[3] == "Unset: off: NOTES_AGE is not set")
             }
+        }
+    }
+
+    @Test func `whose workers end again and again says what became of each target`() async throws {
+        try await self.withTables { sandbox in
+            let locker = try await Servers.connect()
+            _ = try await locker.query("BEGIN")
+            _ = try await locker.query("LOCK TABLE \(sandbox.schema).events IN SHARE MODE")
+            let (_, outcome) = try await sandbox.during(
+                .producer,
+                ["cleanup", "Events", "Notes", "Unset", "--workers", "1"]
+            ) { producer in
+                try await until("it has no worker any more", within: .seconds(120)) {
+                    let all = try ProcessTable.pids(with: "EBB_NAMESPACE", sandbox.namespace)
+                    for pid in all where pid != producer.pid { kill(pid_t(pid), SIGKILL) }
+                    return !producer.isAlive
+                }
+            }
+            _ = try await locker.query("ROLLBACK")
+            await locker.close()
+            #expect(outcome.status == .exited(1), "\(outcome.errors)")
+            let reason = "because its local workers end by themselves"
+            #expect(outcome.errors.contains("stopped \(reason); runs under way go on"), "\(outcome.errors)")
+            let lines = self.lines(outcome)
+            try #require(lines.count == 3, "\(outcome.output)")
+            #expect(lines[0].hasPrefix("Events: stopped: \(reason)"), "\(lines[0])")
+            #expect(lines[1] == "Notes: not begun: stopped \(reason)")
+            #expect(lines[2] == "Unset: off: NOTES_AGE is not set")
         }
     }
 

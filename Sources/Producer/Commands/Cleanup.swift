@@ -59,7 +59,7 @@ struct Cleanup: AsyncParsableCommand {
                     }
                     await current.close()
                 }
-            } catch let stop as StoppedBySignal {
+            } catch let stop as CommandStopped {
                 complain("\(stop); runs under way go on as soon as a worker is there")
                 self.end(turns, wanted, stop)
             }
@@ -70,7 +70,7 @@ struct Cleanup: AsyncParsableCommand {
     }
 
     /// Says what became of the target that was being cleaned, and of those whose turn had not come.
-    private func end(_ turns: borrowing Mutex<[CleanupTurn]>, _ wanted: [RunOptions.Wanted], _ stop: StoppedBySignal) {
+    private func end(_ turns: borrowing Mutex<[CleanupTurn]>, _ wanted: [RunOptions.Wanted], _ stop: CommandStopped) {
         let left = turns.withLock { turns in
             let first = (turns.lastIndex { $0.isOver } ?? -1) + 1
             turns += wanted.dropFirst(turns.count).map { CleanupTurn($0) }

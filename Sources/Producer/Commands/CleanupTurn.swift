@@ -30,13 +30,13 @@ struct CleanupTurn: Sendable {
     }
 
     /// The command was stopped: in the middle of this target, or before its turn.
-    mutating func stop(_ stop: StoppedBySignal) {
+    mutating func stop(_ stop: CommandStopped) {
         let name = self.wanted.entry.name
         guard case .on = self.wanted.knobs else {
             return self.end(CleanupResult(name, .off, reason: self.wanted.knobs.reason))
         }
         guard self.hasBegun else { return self.end(CleanupResult(name, .notBegun, reason: "\(stop)")) }
-        let stopped = CleanupResult(name, .stopped, reason: "by \(stop.signal)")
+        let stopped = CleanupResult(name, .stopped, reason: stop.reason)
         if self.runs.isEmpty && self.results.isEmpty { return self.end(stopped) }
         for record in self.runs {
             var result = stopped

@@ -160,7 +160,7 @@ struct Maintenance: AsyncParsableCommand {
         let workers = LocalWorkers(count: needsWorkers ? self.workers : 0, session: session)
         do {
             return try await workers.during { try await executor.execute(record, isNew: isNew) }
-        } catch let stopped as StoppedBySignal {
+        } catch let stopped as CommandStopped {
             let ended = try await self.stop(record, reason: "\(stopped)", executor)
             complain("\(stopped); runs under way go on as soon as a worker is there")
             return ended
@@ -169,8 +169,7 @@ struct Maintenance: AsyncParsableCommand {
             throw ExitCode.runFailed
         } catch {
             // Nobody should wait for this one's lease to run out.
-            let reason = error is ExitCode ? "its local workers ended by themselves" : "\(error)"
-            _ = try await self.stop(record, reason: reason, executor)
+            _ = try await self.stop(record, reason: "\(error)", executor)
             throw error
         }
     }
