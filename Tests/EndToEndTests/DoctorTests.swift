@@ -58,6 +58,22 @@ extension Sandbox {
         }
     }
 
+    @Test func `says what keeps the procedure from being read`() async throws {
+        let targets = Events.target() + """
+
+            procedure:
+              stages:
+                - {target: Events, keep: ${KEEP:-5}}
+            """
+        try await withSandbox(targets) { sandbox in
+            let stages = "the procedure is read: 1 of its 1 stages are on"
+            self.expect("ok", "maintenance", stages, in: try await sandbox.doctor().1)
+            let (code, findings) = try await sandbox.doctor(["KEEP": "0"])
+            #expect(code == 2)
+            self.expect("problem", "maintenance", "keep_nothing", in: findings)
+        }
+    }
+
     @Test func `says what keeps schedules from being read`() async throws {
         try await withSandbox { sandbox in
             let cron = "CLEANUP_DEPLOYMENT_TARGET_METRICS_CRON"

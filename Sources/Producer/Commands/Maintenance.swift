@@ -58,7 +58,6 @@ struct Maintenance: AsyncParsableCommand {
                 )
             }
             let selection = try self.selection(procedure)
-            try services.check(procedure)
             let session = try await Session.open(services)
             try await services.ledger.setup(session.connection)
             try await session.queue.setup()
@@ -208,15 +207,5 @@ struct Maintenance: AsyncParsableCommand {
                 }
         )
         print("procedure run \(latest.id) of \(latest.createdAt): \(MaintenanceView.summary(of: latest))")
-    }
-}
-
-extension Services {
-    /// Refuses a procedure whose targets cannot be what its stages say, before anything is done.
-    func check(_ procedure: Procedure) throws(ConfigurationError) {
-        for stage in procedure.stages where stage.off == nil {
-            guard case .target(let name) = stage.work else { continue }
-            _ = try self.resolve(self.catalog.entry(named: name), maxAge: stage.maxAge, keep: stage.keep)
-        }
     }
 }

@@ -40,7 +40,6 @@ struct Serving {
         var parts: [any Service] = [SchedulerService(services: services, queue: queue, entries: entries)]
         if roles.server { parts.append(StepService(services: services, queue: queue)) }
         if roles.maintenance, let procedure = try services.procedure() {
-            try services.check(procedure)
             parts.append(ProcedureService(services: services, queue: queue, procedure: procedure))
         }
         let group = ServiceGroup(

@@ -15,6 +15,7 @@ package struct Doctor: Sendable {
         ]
         findings += self.unknownVariables()
         findings += await self.schedules()
+        findings += await self.procedure()
         findings += await self.postgres()
         findings += await self.redis()
         return findings
@@ -72,6 +73,18 @@ package struct Doctor: Sendable {
             let entries = try self.services.schedules()
             let on = entries.filter { $0.timing != nil && $0.reason == nil }.count
             return [Finding(.ok, "schedules", "they are read: \(on) of \(entries.count) are on")]
+        }
+    }
+
+    /// `serve` and `maintenance` would refuse one that cannot be read; most installations have none.
+    private func procedure() async -> [Finding] {
+        await self.made("maintenance") {
+            _ = try self.services.roles()
+            guard let procedure = try self.services.procedure() else { return [] }
+            let on = procedure.stages.filter { $0.off == nil }.count
+            return [
+                Finding(.ok, "maintenance", "the procedure is read: \(on) of its \(procedure.stages.count) stages are on")
+            ]
         }
     }
 

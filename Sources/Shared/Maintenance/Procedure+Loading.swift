@@ -135,8 +135,15 @@ extension ConfigurationNode {
 
 extension Services {
     /// The procedure, with its values from the environment; nil when none is defined.
+    ///
+    /// - Throws: `ConfigurationError`, also when a target cannot be what its stage says.
     package func procedure() throws(ConfigurationError) -> Procedure? {
-        try Procedure.load(self.configuration, catalog: self.catalog, environment: self.environment)
+        let procedure = try Procedure.load(self.configuration, catalog: self.catalog, environment: self.environment)
+        for stage in procedure?.stages ?? [] where stage.off == nil {
+            guard case .target(let name) = stage.work else { continue }
+            _ = try self.resolve(self.catalog.entry(named: name), maxAge: stage.maxAge, keep: stage.keep)
+        }
+        return procedure
     }
 
     /// The indexes that its stages may name.
