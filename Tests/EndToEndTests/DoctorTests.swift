@@ -59,12 +59,13 @@ extension Sandbox {
     }
 
     @Test func `says what keeps the procedure from being read`() async throws {
-        let targets = Events.target() + """
+        let targets =
+            Events.target() + """
 
-            procedure:
-              stages:
-                - {target: Events, keep: ${KEEP:-5}}
-            """
+                procedure:
+                  stages:
+                    - {target: Events, keep: ${KEEP:-5}}
+                """
         try await withSandbox(targets) { sandbox in
             let stages = "the procedure is read: 1 of its 1 stages are on"
             self.expect("ok", "maintenance", stages, in: try await sandbox.doctor().1)

@@ -31,6 +31,30 @@ import Testing
         }
     }
 
+    @Test func `is named by status and doctor, once it is not just on its way`() async throws {
+        try await withSandbox { sandbox in
+            try await sandbox.createEvents(1_000)
+            let run = try await sandbox.enqueue(batchRows: 50)
+            let line = "run \(run) of Events is not over, and Redis does not know it; producer recover \(run)\n"
+            let known = try await sandbox.producer("status")
+            #expect(!known.output.contains("does not know"), "\(known.output)")
+            _ = try await sandbox.redis.send(RedisCommand(["DEL"] + sandbox.keys()))
+            #expect(try await sandbox.producer("status").output == "no run is under way\n")
+            try await sandbox.execute(
+                "UPDATE \(sandbox.namespace).run SET created_at = created_at - interval '61 seconds'"
+            )
+            #expect(try await sandbox.producer("status").output == "no run is under way\n\(line)")
+            #expect(try await sandbox.producer("runs").output.hasSuffix(line))
+            let (code, findings) = try await sandbox.doctor()
+            #expect(code == 0)
+            #expect(findings.contains { $0.level == "warning" && $0.fix == "producer recover \(run)" }, "\(findings)")
+            let recover = try await sandbox.producer("recover", run)
+            #expect(recover.status == .exited(0), "\(recover.errors)")
+            let again = try await sandbox.producer("status")
+            #expect(again.output.contains(run) && !again.output.contains("does not know"), "\(again.output)")
+        }
+    }
+
     @Test func `can be cancelled all the same`() async throws {
         try await withSandbox { sandbox in
             try await sandbox.createEvents(1_000)

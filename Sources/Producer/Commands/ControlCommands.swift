@@ -84,7 +84,7 @@ struct Recover: AsyncParsableCommand {
         discussion: "What has ended stays ended and counted; what is left in the table is planned anew."
     )
 
-    @Argument(help: "The run; the ledger's table run lists those that are not over.")
+    @Argument(help: "The run; producer status names those that Redis has lost.")
     var run: String
 
     func run() async throws {

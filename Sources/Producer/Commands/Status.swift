@@ -52,7 +52,7 @@ struct Status: AsyncParsableCommand {
                     json: self.json,
                     none: "no run is under way"
                 )
-                if !self.json { await services.showProcedure() }
+                if !self.json { await services.showLedger(queue) }
             }
             await queue.close()
         }
@@ -83,23 +83,28 @@ struct Runs: AsyncParsableCommand {
                 json: self.json,
                 none: "no run is remembered"
             )
-            if !self.json { await services.showProcedure() }
+            if !self.json { await services.showLedger(queue) }
             await queue.close()
         }
     }
 }
 
 extension Services {
-    /// A line about the run of the procedure that is not over, if there is one; only the ledger knows.
-    fileprivate func showProcedure() async {
+    /// Lines about what only the ledger knows: runs that Redis has lost, and the run of the procedure that is not over.
+    fileprivate func showLedger(_ queue: Queue) async {
         guard self.configuration.databaseURL != nil else { return }
         do {
             let connection = try await self.connectPostgres(as: "ebb producer")
+            for record in try await self.runControl(queue).lost(connection) {
+                print(
+                    "run \(record.run) of \(record.target) is not over, and Redis does not know it; producer recover \(record.run)"
+                )
+            }
             let records = try await self.ledger.procedures(1, unfinished: true, connection)
             await connection.close()
             for record in records { print("procedure run \(record.id): \(MaintenanceView.summary(of: record))") }
         } catch {
-            complain("whether the procedure is under way cannot be told: \(error)")
+            complain("what the ledger has cannot be told: \(error)")
         }
     }
 }

@@ -83,8 +83,29 @@ package struct Doctor: Sendable {
             guard let procedure = try self.services.procedure() else { return [] }
             let on = procedure.stages.filter { $0.off == nil }.count
             return [
-                Finding(.ok, "maintenance", "the procedure is read: \(on) of its \(procedure.stages.count) stages are on")
+                Finding(
+                    .ok,
+                    "maintenance",
+                    "the procedure is read: \(on) of its \(procedure.stages.count) stages are on"
+                )
             ]
+        }
+    }
+
+    /// Runs that nobody works on, since only the ledger knows them.
+    private func lostRuns(_ queue: Queue) async throws -> [Finding] {
+        let connection = try await self.services.connectPostgres(as: "ebb producer")
+        let lost = try await self.services.runControl(queue).lost(connection)
+        await connection.close()
+        if lost.isEmpty { return [Finding(.ok, "runs", "Redis knows all that are not over")] }
+        return lost.map {
+            Finding(
+                .warning,
+                "runs",
+                target: $0.target,
+                "run \($0.run) is not over, and Redis does not know it",
+                fix: "producer recover \($0.run)"
+            )
         }
     }
 
@@ -108,7 +129,8 @@ package struct Doctor: Sendable {
             // Also what the URL asks for and cannot be done, such as TLS with a hiredis that has none.
             findings = [Finding(.problem, "redis", "\(error)")]
         }
+        let runs = await self.made("runs") { try await self.lostRuns(queue) }
         await queue.close()
-        return findings
+        return findings + runs
     }
 }

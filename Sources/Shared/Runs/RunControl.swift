@@ -13,6 +13,17 @@ package struct RunControl: Sendable {
         self.configuration = configuration
     }
 
+    /// As many of the runs in the ledger are looked at.
+    private static let mostLost = 100
+
+    /// Runs that are not over and that the queue does not know, oldest first: Redis has lost them, or was away when they began.
+    package func lost(_ connection: PostgresConnection) async throws -> [RunRecord] {
+        var lost: [RunRecord] = []
+        for record in try await self.ledger.unfinished(limit: Self.mostLost, connection)
+        where try await self.queue.fields(of: record.run).isEmpty { lost.append(record) }
+        return lost
+    }
+
     /// Pauses a run: batches under way end, no other begins.
     ///
     /// - Throws: `RunRefusal` when the run is unknown, over or ending; `RedisError`.
