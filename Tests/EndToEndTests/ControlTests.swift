@@ -155,4 +155,20 @@ import Testing
             if words[0] != "recover" { #expect(try after.json(StatusDocument.self) == over) }
         }
     }
+
+    @Test func `is told how to end a run of another definition`() async throws {
+        try await withSandbox { sandbox in
+            try await sandbox.createEvents(1_000)
+            let run = try await sandbox.enqueue(batchRows: 50)
+            let other = Events.target().replacing("SCHEMA", with: sandbox.schema)
+                .replacing("order: [created_at]", with: "order: [created_at, id]")
+            try other.write(toFile: sandbox.directory + "/ebb.yaml", atomically: true, encoding: .utf8)
+            try await sandbox.expectRefusal(["enqueue", "Events"], "or end that run: producer cancel \(run)\n")
+            let cancel = try await sandbox.producer("cancel", run)
+            #expect(cancel.status == .exited(0), "\(cancel.errors)")
+            let cleanup = try await sandbox.producer("cleanup", "Events", "--workers", "1")
+            #expect(cleanup.status == .exited(0), "\(cleanup.output) \(cleanup.errors)")
+            #expect(try await sandbox.status(of: run).state == "cancelled")
+        }
+    }
 }

@@ -30,7 +30,7 @@ package struct RunContext: Sendable {
                 "run \(run) is not in this database's ledger; check that DATABASE_URL and REDIS_URL belong together"
             case .otherDefinition(let run, let target):
                 "run \(run) was made with another definition of \(target) than this process has; "
-                    + "give every process the same ebb.yaml and version"
+                    + "give every process the same ebb.yaml and version, or end that run: producer cancel \(run)"
             case .otherStore(let run, let location, let problem):
                 "run \(run) cleans \(location), and this process \(problem); give every process the same ebb.yaml and variables"
             case .schemaGone(_, let schema): "the schema \(schema) is gone"
