@@ -132,6 +132,8 @@ extension Sandbox {
             self.expect("warning", "replication_slots", "'left_behind' is not in use", fix: "pg_drop_", in: findings)
             self.expect("warning", "old_snapshots", "may not see others", fix: "pg_read_all_stats", in: findings)
             self.expect("warning", "configuration", "did you mean EBB_LEASES_DURATION?", in: findings)
+            // Who only meets the error hears of the doctor.
+            try await sandbox.expectRefusal(["enqueue", "Events"], "; producer doctor says what the role lacks\n")
             #expect(try await sandbox.leftTraces() == [])
         }
     }

@@ -1,5 +1,6 @@
 package import ArgumentParser
 import Glibc
+import PostgresClient
 
 /// Exit codes of DESIGN 3.1; 64, for usage, is the argument parser's own.
 extension ExitCode {
@@ -18,7 +19,8 @@ package func reportingErrors(_ body: () async throws -> Void) async throws {
     } catch let code as ExitCode {
         throw code
     } catch {
-        complain("\(error)")
+        let hint = SQLState.insufficientPrivilege ~= error ? "; producer doctor says what the role lacks" : ""
+        complain("\(error)\(hint)")
         throw ExitCode.unusable
     }
 }
