@@ -49,7 +49,7 @@ import Testing
             ["enqueue", "Events", "--keep=-1"], ["enqueue", "Events", "--batch-rows", "0"],
             ["enqueue", "Events", "--priority", "urgent"], ["enqueue", "Events", "--no-such-flag"], ["no-such-command"],
             ["status", "--watch"], ["status", "run", "--watch", "--json"], ["cleanup", "Events", "--workers", "-1"],
-            ["runs", "--limit", "0"],
+            ["runs", "--limit", "0"], ["events", "--limit", "0"],
         ]
     )
     func `is refused with exit code 64 when it makes no sense`(arguments: [String]) async throws {

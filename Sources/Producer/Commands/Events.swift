@@ -25,6 +25,7 @@ struct Events: AsyncParsableCommand {
     private static let patience = Duration.milliseconds(500)
 
     func validate() throws {
+        if self.limit == 0 && !self.follow { throw ValidationError("--limit 0 shows nothing; accepted with --follow") }
         if self.limit < 0 { throw ValidationError("--limit \(self.limit) is not possible; accepted: 0 or more") }
     }
 

@@ -14,6 +14,11 @@ package struct RejectedValue: Error, Hashable {
         self.reason = "\"\(value)\" \(problem); accepted: \(accepted)"
     }
 
+    private init(reason: String) { self.reason = reason }
+
+    /// The same where one thing more would have been right.
+    func accepting(also other: String) -> RejectedValue { RejectedValue(reason: "\(self.reason), or \(other)") }
+
     /// For values that may hold a password: the value is never part of the sentence.
     package init(secret problem: String, accepted: String) {
         self.reason = "the value (not shown, it may hold a password) \(problem); accepted: \(accepted)"

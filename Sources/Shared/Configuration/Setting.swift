@@ -56,7 +56,11 @@ package struct Setting: Sendable {
         self.isSecret = false
         self.store = { (configuration, words) throws(RejectedValue) in
             var values: [Value] = []
-            for word in words == ["none"] ? [] : words { values.append(try kind.parse(word)) }
+            for word in words == ["none"] ? [] : words {
+                do throws(RejectedValue) { values.append(try kind.parse(word)) } catch {
+                    throw error.accepting(also: "none")
+                }
+            }
             configuration[keyPath: property] = values
         }
     }

@@ -138,9 +138,9 @@ import Testing
         BadVariable(
             name: "EBB_PRESETS",
             value: "distr,ayno",
-            problem: "\"ayno\" is not a preset; accepted: distr, ayon"
+            problem: "\"ayno\" is not a preset; accepted: distr, ayon, or none"
         ),
-        BadVariable(name: "EBB_PRESETS", value: "", problem: "\"\" is not a preset; accepted: distr, ayon"),
+        BadVariable(name: "EBB_PRESETS", value: "", problem: "\"\" is not a preset; accepted: distr, ayon, or none"),
         BadVariable(
             name: "EBB_LOG_LEVEL",
             value: "loud",
@@ -206,7 +206,7 @@ import Testing
         ),
         BadFile(
             yaml: "presets:\n  - distr\n  - other\n",
-            sentence: "1: presets: \"other\" is not a preset; accepted: distr, ayon"
+            sentence: "1: presets: \"other\" is not a preset; accepted: distr, ayon, or none"
         ),
         BadFile(
             yaml: "redis_url: http://:hunter2@host\n",
