@@ -6,13 +6,14 @@ struct WaitNotices {
     let logger: Logger
     /// How long workers may take to turn up.
     let patience: Duration
-    private let began = ContinuousClock.now
+    private let began: ContinuousClock.Instant
     private var hasToldOfPause = false
     private var hasLookedForWorkers = false
 
-    init(logger: Logger, patience: Duration) {
+    init(logger: Logger, patience: Duration, since began: ContinuousClock.Instant = .now) {
         self.logger = logger
         self.patience = patience
+        self.began = began
     }
 
     /// Warns of a pause at the first look that shows one, and once of workers that are all away when the patience is over.
