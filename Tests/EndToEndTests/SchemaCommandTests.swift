@@ -1,4 +1,5 @@
 import Foundation
+import PostgresClient
 import Testing
 
 /// Commands on a target that is cleaned in each schema of a group.
@@ -20,6 +21,7 @@ import Testing
         var outcome: String
         var reason: String?
         var rows: Int
+        var run: String?
     }
 
     private func withSchemas(_ suffixes: [String], _ body: (Sandbox) async throws -> Void) async throws {
@@ -54,6 +56,39 @@ import Testing
             let again = try await sandbox.producer("cleanup", "Files", "--workers", "1")
             #expect(again.status == .exited(0), "\(again.errors)")
             #expect(again.output.contains("Files: finished in 2 schemas, 0 rows deleted"), "\(again.output)")
+        }
+    }
+
+    @Test func `is accounted for in each when the command is stopped in the middle`() async throws {
+        try await self.withSchemas(["a", "b"]) { sandbox in
+            let locker = try await Servers.connect()
+            _ = try await locker.query("BEGIN")
+            // Its rows can be read, and the run planned.
+            _ = try await locker.query("LOCK TABLE \(sandbox.schema)_b.files IN SHARE MODE")
+            let (_, outcome) = try await sandbox.during(
+                .producer,
+                ["cleanup", "Files", "Nothing", "--workers", "1", "--json"]
+            ) { producer in
+                try await until("only the locked one is left") {
+                    let waiting = try await sandbox.number(
+                        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '\(sandbox.schema)_b.files'::regclass"
+                    )
+                    return try await waiting > 0
+                        && sandbox.number("SELECT count(*) FROM \(sandbox.schema)_a.files") == 0
+                        && sandbox.number("SELECT count(*) FROM \(sandbox.namespace).run WHERE finished_at IS NULL")
+                            == 1
+                }
+                producer.send(SIGTERM)
+            }
+            _ = try await locker.query("ROLLBACK")
+            await locker.close()
+            #expect(outcome.status == .exited(1), "\(outcome.errors)")
+            let results = try outcome.json([ResultDocument].self)
+            #expect(results.map(\.schema) == ["\(sandbox.schema)_a", "\(sandbox.schema)_b", nil])
+            // Whether it had seen the end of the first by then is a matter of milliseconds.
+            #expect(["finished", "stopped"].contains(results.first?.outcome))
+            #expect(results.dropFirst().map(\.outcome) == ["stopped", "not begun"])
+            #expect(try await sandbox.runs() == results.compactMap(\.run).sorted())
         }
     }
 
