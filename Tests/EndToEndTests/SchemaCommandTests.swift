@@ -70,13 +70,14 @@ import Testing
                 ["cleanup", "Files", "Nothing", "--workers", "1", "--json"]
             ) { producer in
                 try await until("only the locked one is left") {
-                    let waiting = try await sandbox.number(
+                    guard try await sandbox.number("SELECT count(*) FROM \(sandbox.schema)_a.files") == 0 else {
+                        return false
+                    }
+                    let runs = "SELECT count(*) FROM \(sandbox.namespace).run WHERE finished_at IS NULL"
+                    guard try await sandbox.number(runs) == 1 else { return false }
+                    return try await sandbox.number(
                         "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '\(sandbox.schema)_b.files'::regclass"
-                    )
-                    return try await waiting > 0
-                        && sandbox.number("SELECT count(*) FROM \(sandbox.schema)_a.files") == 0
-                        && sandbox.number("SELECT count(*) FROM \(sandbox.namespace).run WHERE finished_at IS NULL")
-                            == 1
+                    ) > 0
                 }
                 producer.send(SIGTERM)
             }

@@ -35,7 +35,7 @@ struct Events: AsyncParsableCommand {
             // Its own connection, which blocks while it waits.
             let queue = try services.queue()
             guard self.follow else {
-                let events = try await self.newest(queue)
+                let events = try await queue.events.latest(self.limit)
                 if self.json {
                     try Output.json(events)
                 } else if events.isEmpty {
@@ -56,10 +56,6 @@ struct Events: AsyncParsableCommand {
             }
             await queue.close()
         }
-    }
-
-    private func newest(_ queue: Queue) async throws -> [EbbEvent] {
-        self.limit == 0 ? [] : try await queue.events.latest(self.limit)
     }
 
     /// Shows events until the task is cancelled; waits through an outage of Redis.

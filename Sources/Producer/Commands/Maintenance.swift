@@ -104,10 +104,11 @@ struct Maintenance: AsyncParsableCommand {
             )
             switch start {
             case .owned(let record, let isNew):
-                let ended = try await self.execute(record, isNew: isNew, executor, session)
+                let (ended, wasStopped) = try await self.execute(record, isNew: isNew, executor, session)
                 // One that was left for long has done some of its stages long ago.
                 let isFresh = isNew || record.lapsedSeconds < Self.fresh
-                if record.state == .inProgress, record.selection == selection, isFresh { return ended }
+                let isWanted = record.state == .inProgress && record.selection == selection && isFresh
+                if isWanted || wasStopped { return ended }
             case .alive(let record):
                 guard record.selection == selection else {
                     let words = "\(record.selection.words), asked for \(selection.words)"
@@ -153,16 +154,16 @@ struct Maintenance: AsyncParsableCommand {
         isNew: Bool,
         _ executor: ProcedureExecutor,
         _ session: Session
-    ) async throws -> ProcedureRecord {
+    ) async throws -> (record: ProcedureRecord, wasStopped: Bool) {
         let names = Set(record.stages.filter { !$0.state.isOver }.map(\.name))
         let needsWorkers = executor.procedure.stages.contains { $0.work.kind == .target && names.contains($0.name) }
         let workers = LocalWorkers(count: needsWorkers ? self.workers : 0, session: session)
         do {
-            return try await workers.during { try await executor.execute(record, isNew: isNew) }
+            return (try await workers.during { try await executor.execute(record, isNew: isNew) }, false)
         } catch let stopped as CommandStopped {
             let ended = try await self.stop(record, reason: "\(stopped)", executor)
             complain("\(stopped); runs under way go on as soon as a worker is there")
-            return ended
+            return (ended, true)
         } catch is LeaseLost {
             complain("procedure run \(record.id) was taken over by another process, which goes on with it")
             throw ExitCode.runFailed

@@ -2,7 +2,7 @@ import ArgumentParser
 import PostgresClient
 import Shared
 
-/// `producer status`: how runs come along, from Redis alone.
+/// `producer status`: how runs come along, from Redis; which of them it has lost, from the ledger.
 struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Shows the progress of one run, or of all that are not over."
@@ -95,7 +95,7 @@ extension Services {
         guard self.configuration.databaseURL != nil else { return }
         do {
             let connection = try await self.connectPostgres(as: "ebb producer")
-            for record in try await self.runControl(queue).lost(connection) {
+            for record in try await self.runControl(queue).lost(connection) ?? [] {
                 print(
                     "run \(record.run) of \(record.target) is not over, and Redis does not know it; producer recover \(record.run)"
                 )

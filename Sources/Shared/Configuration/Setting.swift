@@ -48,7 +48,7 @@ package struct Setting: Sendable {
     ) {
         self.key = key
         self.variable = Self.variable(for: key)
-        self.accepted = "\(kind.accepted), or none"
+        self.accepted = "\(kind.accepted), or none alone"
         let defaults = EbbConfiguration()[keyPath: property].map(kind.format)
         self.defaultText = defaults.isEmpty ? "none" : defaults.joined(separator: ",")
         self.purpose = purpose
@@ -58,7 +58,7 @@ package struct Setting: Sendable {
             var values: [Value] = []
             for word in words == ["none"] ? [] : words {
                 do throws(RejectedValue) { values.append(try kind.parse(word)) } catch {
-                    throw error.accepting(also: "none")
+                    throw error.accepting(also: "none alone")
                 }
             }
             configuration[keyPath: property] = values

@@ -22,8 +22,27 @@ extension Doctor {
         if let group = target.group { return await self.group(group, target, knobs, connection) }
         if let missing = await self.missingPreset(target, connection) { return [missing] }
         var findings = await self.table(target, knobs, connection)
-        for child in target.drainFirst { findings += await self.table(child, knobs, connection) }
+        for var child in target.drainFirst {
+            // As for the run, it is the schema where the parent's table was found that counts.
+            do { child.schema = try await self.schema(of: target, connection) } catch {
+                findings.append(
+                    Finding(.problem, "target", target: child.name, "its table could not be looked for: \(error)")
+                )
+                continue
+            }
+            findings += await self.table(child, knobs, connection)
+        }
         return findings
+    }
+
+    /// The schema of a target's table, by the search path where the target names none; nil without such a table.
+    private func schema(of target: Target, _ connection: PostgresConnection) async throws -> String? {
+        if let schema = target.schema { return schema }
+        return try await self.rows(
+            "SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)",
+            [SQLText.quoted(target.table)],
+            connection
+        ).first?.text(0)
     }
 
     /// A finding when a shipped target's table is not there: presets are on by default, also where another product's

@@ -120,20 +120,6 @@ extension Ledger {
         ).rows.first.map { try RunRecord($0) }
     }
 
-    /// Runs that are not over and began more than a minute ago, oldest first; none where there is no ledger of this version.
-    ///
-    /// A younger one may be on its way to the queue.
-    func unfinished(limit: Int, _ connection: PostgresConnection) async throws -> [RunRecord] {
-        guard try await self.version(connection) == Self.newestVersion else { return [] }
-        return try await connection.query(
-            """
-            SELECT \(RunRecord.columns) FROM \(self.table("run"))
-            WHERE finished_at IS NULL AND created_at < now() - interval '1 minute' ORDER BY created_at LIMIT $1::bigint
-            """,
-            [String(limit)]
-        ).rows.map { try RunRecord($0) }
-    }
-
     /// Whether a target has an unfinished run in a schema; asks a ledger of any version, or none, and writes nothing.
     func hasUnfinished(target: String, schema: String, _ connection: PostgresConnection) async throws -> Bool {
         guard try await self.version(connection) > 0 else { return false }

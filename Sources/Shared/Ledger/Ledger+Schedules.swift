@@ -206,10 +206,20 @@ extension Ledger {
         )
     }
 
-    /// The runs that are not over.
-    package func unfinishedRuns(_ connection: PostgresConnection) async throws -> [RunRecord] {
+    /// The runs that are not over, oldest first.
+    ///
+    /// - `age`: how old they are at least; any age without.
+    package func unfinishedRuns(
+        atLeast age: Duration? = nil,
+        _ connection: PostgresConnection
+    ) async throws -> [RunRecord] {
         try await connection.query(
-            "SELECT \(RunRecord.columns) FROM \(self.table("run")) WHERE finished_at IS NULL ORDER BY created_at",
+            """
+            SELECT \(RunRecord.columns) FROM \(self.table("run"))
+            WHERE finished_at IS NULL AND ($1::bigint IS NULL OR created_at <= now() - $1::bigint * interval '1 microsecond')
+            ORDER BY created_at
+            """,
+            [age.map { String($0.wholeMicroseconds) }],
             deadline: Self.patience
         ).rows.map { try RunRecord($0) }
     }

@@ -44,8 +44,7 @@ extension Plan {
 
     /// The keys by which rows go; those of children that are drained before take none.
     private var edges: [ReferenceFacts] {
-        let drained = Set(self.resolved.target.drainFirst.map(\.table))
-        return self.resolved.facts.references.filter { $0.action == .cascade && !drained.contains($0.table) }
+        self.resolved.facts.references.filter { $0.action == .cascade && !self.resolved.isDrained($0) }
     }
 
     /// The tables that lose rows, each behind those that take rows from it; in a circle that is not possible.

@@ -43,8 +43,6 @@ extension ReferenceCosts {
     /// - `rows`: how many rows of the target are expected to go.
     init(_ resolved: ResolvedTarget, rows: Double) {
         let facts = resolved.facts
-        // What is drained has lost its rows before they could go by cascade.
-        let drained = Set(resolved.target.drainFirst.map(\.table))
         var sizes = [facts.oid: facts.rows]
         for reference in facts.references where reference.oid != facts.oid { sizes[reference.oid] = reference.rows }
         // Rows lost for each deleted row of the target.
@@ -55,7 +53,8 @@ extension ReferenceCosts {
             var next: [Int: Double] = [:]
             for reference in facts.references where reference.action == .cascade && reference.oid != facts.oid {
                 guard let parents = level[reference.parent] else { continue }
-                if drained.contains(reference.table) || resolved.guards.contains(reference) { continue }
+                // What is drained has lost its rows before they could go by cascade.
+                if resolved.isDrained(reference) || resolved.guards.contains(reference) { continue }
                 let referring = reference.rows * (1 - reference.nulls)
                 next[reference.oid, default: 0] += parents * referring / max(sizes[reference.parent] ?? 1, 1)
                 if !order.contains(reference.oid) { order.append(reference.oid) }

@@ -157,6 +157,11 @@ package struct ResolvedTarget: Sendable {
         return guards
     }
 
+    /// Whether the rows of a referring table go before the target's, in a run of their own.
+    func isDrained(_ reference: ReferenceFacts) -> Bool {
+        reference.schema == self.facts.schema && self.target.drainFirst.contains { $0.table == reference.table }
+    }
+
     /// The time column whose ranges can be windows; see `Rule.timeColumn`.
     package var timeColumn: ColumnFacts? { self.target.rule.timeColumn.flatMap { self.facts.column($0.name) } }
 

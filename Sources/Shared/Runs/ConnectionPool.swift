@@ -41,13 +41,25 @@ package actor ConnectionPool {
 
     /// Opens connections, all at once, until `count` are idle.
     ///
-    /// - Throws: `PostgresError` for the first that cannot be opened; those that could stay.
+    /// - Throws: what the first met that could not be opened; the others stay.
     package func open(_ count: Int) async throws {
-        try await withThrowingTaskGroup(of: PostgresConnection.self) { [configuration] group in
+        let configuration = self.configuration
+        try await withThrowingTaskGroup(of: Result<PostgresConnection, any Error>.self) { group in
             for _ in self.idle.count..<max(count, self.idle.count) {
-                group.addTask { try await PostgresConnection.connect(configuration) }
+                group.addTask {
+                    do { return .success(try await PostgresConnection.connect(configuration)) } catch {
+                        return .failure(error)
+                    }
+                }
             }
-            for try await connection in group { self.idle.append(connection) }
+            var failure: (any Error)?
+            for try await result in group {
+                switch result {
+                case .success(let connection): self.idle.append(connection)
+                case .failure(let error): failure = failure ?? error
+                }
+            }
+            if let failure { throw failure }
         }
     }
 

@@ -43,7 +43,7 @@ package enum Fault: Sendable, Hashable {
             self = error.kind == .unsafe ? .row : error.kind == .failed ? .other : .run
         case is QueueError: self = .malformed
         case RunContext.Obstacle.otherDefinition, RunContext.Obstacle.otherStore: self = .otherDefinition
-        case RunContext.Obstacle.schemaGone: self = .gone
+        case RunContext.Obstacle.schemaGone, RunContext.Obstacle.tableGone: self = .gone
         case RunContext.Obstacle.unknownRun: self = .unknownRun
         case is RunContext.Obstacle, is PlanningError, is ConfigurationError: self = .run
         default: self = .other

@@ -21,6 +21,8 @@ package struct RunContext: Sendable {
         case otherStore(run: String, location: String, problem: String)
         /// The schema that the run cleans, one of a group, has been dropped since.
         case schemaGone(run: String, schema: String)
+        /// The table of a child that may be missing has been dropped since.
+        case tableGone(run: String, table: String)
         /// The database is another one than the run was created in, by system identifier or timeline.
         case otherServer(run: String)
 
@@ -34,6 +36,7 @@ package struct RunContext: Sendable {
             case .otherStore(let run, let location, let problem):
                 "run \(run) cleans \(location), and this process \(problem); give every process the same ebb.yaml and variables"
             case .schemaGone(_, let schema): "the schema \(schema) is gone"
+            case .tableGone(_, let table): "the table \(table) is gone"
             case .otherServer(let run):
                 "the database server is another one than when run \(run) was created: restored, promoted or replaced; make "
                     + "sure that it is the right one, then producer resume \(run)"
@@ -70,6 +73,9 @@ package struct RunContext: Sendable {
         do { facts = try await TableFacts.read(target, from: connection) } catch let error as PlanningError {
             if target.group != nil, try await Self.isGone(record.schema, connection) {
                 throw Obstacle.schemaGone(run: run, schema: record.schema)
+            }
+            if target.isOptional, try await !TableFacts.exists(target, connection) {
+                throw Obstacle.tableGone(run: run, table: target.table)
             }
             throw error
         }

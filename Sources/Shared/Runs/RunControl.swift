@@ -13,13 +13,16 @@ package struct RunControl: Sendable {
         self.configuration = configuration
     }
 
-    /// As many of the runs in the ledger are looked at.
-    private static let mostLost = 100
+    /// A younger run may be on its way from the ledger to the queue.
+    private static let onItsWay = Duration.seconds(60)
 
     /// Runs that are not over and that the queue does not know, oldest first: Redis has lost them, or was away when they began.
-    package func lost(_ connection: PostgresConnection) async throws -> [RunRecord] {
+    ///
+    /// - Returns: nil where the ledger's version is not this one's.
+    package func lost(_ connection: PostgresConnection) async throws -> [RunRecord]? {
+        guard try await self.ledger.version(connection) == Ledger.newestVersion else { return nil }
         var lost: [RunRecord] = []
-        for record in try await self.ledger.unfinished(limit: Self.mostLost, connection)
+        for record in try await self.ledger.unfinishedRuns(atLeast: Self.onItsWay, connection)
         where try await self.queue.fields(of: record.run).isEmpty { lost.append(record) }
         return lost
     }

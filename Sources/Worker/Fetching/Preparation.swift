@@ -26,16 +26,26 @@ struct Preparation: Sendable {
     /// - `namespace`: the ledger's schema. Its table of runs is one that nobody has locked against readers.
     func open(_ slots: Int, namespace: String) async {
         do {
+            try await withTimeLimit(self.patience) { try await self.pool.open(slots) }
+        } catch is CancellationError {
+            return
+        } catch {
+            let reason =
+                error is TimeLimitExceeded ? "no answer within \(DurationText.format(self.patience))" : "\(error)"
+            return self.logger.log(
+                .warning,
+                "not every slot has a connection yet",
+                [.slots: "\(slots)", .error: "\(reason)"]
+            )
+        }
+        do {
             try await withTimeLimit(self.patience) {
-                try await self.pool.open(slots)
                 let runs = Target(name: "runs", schema: namespace, table: "run", key: ["run"], rule: Rule())
                 _ = try await self.pool.withConnection { try await TableFacts.read(runs, from: $0) }
             }
-        } catch is PlanningError {
-            // There is no ledger before the first `producer setup`.
-        } catch is CancellationError {
         } catch {
-            self.logger.log(.warning, "not every slot has a connection yet", [.slots: "\(slots)", .error: "\(error)"])
+            // Before the first `producer setup` there is no ledger.
+            self.logger.log(.debug, "the catalogs are not read ahead", [.error: "\(error)"])
         }
     }
 

@@ -138,9 +138,13 @@ import Testing
         BadVariable(
             name: "EBB_PRESETS",
             value: "distr,ayno",
-            problem: "\"ayno\" is not a preset; accepted: distr, ayon, or none"
+            problem: "\"ayno\" is not a preset; accepted: distr, ayon, or none alone"
         ),
-        BadVariable(name: "EBB_PRESETS", value: "", problem: "\"\" is not a preset; accepted: distr, ayon, or none"),
+        BadVariable(
+            name: "EBB_PRESETS",
+            value: "",
+            problem: "\"\" is not a preset; accepted: distr, ayon, or none alone"
+        ),
         BadVariable(
             name: "EBB_LOG_LEVEL",
             value: "loud",
@@ -206,7 +210,7 @@ import Testing
         ),
         BadFile(
             yaml: "presets:\n  - distr\n  - other\n",
-            sentence: "1: presets: \"other\" is not a preset; accepted: distr, ayon, or none"
+            sentence: "1: presets: \"other\" is not a preset; accepted: distr, ayon, or none alone"
         ),
         BadFile(
             yaml: "redis_url: http://:hunter2@host\n",

@@ -86,8 +86,11 @@ import Testing
             let name = "ebb \(bed.ledger.namespace)"
             let pool = ConnectionPool(try bed.services.postgresConfiguration(as: name))
             let preparation = try self.preparation(bed, bed.services.runContexts(), pool: pool)
+            try await bed.ledger.setup(bed.connection)
             await preparation.open(3, namespace: bed.ledger.namespace)
             #expect(try await self.sessions(name, bed) == 3)
+            let read = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND query = 'COMMIT'"
+            #expect(try await bed.int(read, [name]) == 1, "one of them has read the catalogs")
             try await pool.open(2)
             try await pool.withConnection { first in
                 try await pool.withConnection { second in
@@ -106,6 +109,24 @@ import Testing
             let preparation = try self.preparation(bed, bed.services.runContexts(), pool: pool)
             await preparation.open(2, namespace: "no such schema")
             #expect(try await self.sessions(name, bed) == 2)
+        }
+    }
+
+    @Test func `a worker has them before there is a run`() async throws {
+        try await withTestBed(targets: Self.targets, settings: Unhurried.leases, ownDatabase: true) { bed in
+            let worker = WorkerService(services: bed.services, queue: bed.queue, concurrency: 3, drains: false)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await worker.run() }
+                try await eventually("each slot has one") {
+                    try await bed.int(
+                        """
+                        SELECT count(*) FROM pg_stat_activity
+                        WHERE application_name = 'ebb worker' AND datname = current_database()
+                        """
+                    ) == 3
+                }
+                group.cancelAll()
+            }
         }
     }
 

@@ -87,6 +87,21 @@ import Testing
         }
     }
 
+    @Test func `an optional child whose table goes while it is drained ends, and the parent goes on`() async throws {
+        let optional = Self.target.replacing("records:\n", with: "records:\n        if_exists: true\n")
+        try await withTestBed(targets: optional) { bed in
+            for statement in Self.tables { try await bed.run(statement) }
+            let record = try await bed.start()
+            let child = try #require(record.after.first)
+            try await bed.run("DROP TABLE records")
+            try await bed.work()
+            let drained = try await bed.outcome(of: child)
+            #expect(drained.ledgerState == "failed")
+            #expect(drained.fields["error"] == "the table records is gone")
+            expectFinished(try await bed.outcome(of: record.run), rows: 3)
+        }
+    }
+
     @Test func `an optional child with a table is drained`() async throws {
         let optional = Self.target.replacing("records:\n", with: "records:\n        if_exists: true\n")
         try await withTestBed(targets: optional) { bed in
