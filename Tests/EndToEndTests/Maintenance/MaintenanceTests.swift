@@ -244,4 +244,32 @@ import Testing
             #expect(try await Projects.left(sandbox) == [500, 0, 0, 0])
         }
     }
+
+    @Test func `begins no other one when it is stopped in the middle of one that was left for long`() async throws {
+        try await Projects.withProjects { sandbox in
+            try await Projects.slowDown(sandbox)
+            let environment = Projects.patient(lease: "60s")
+            _ = try await sandbox.during(.producer, ["maintenance"], environment: environment) { first in
+                try await until("some rows are gone") {
+                    try await sandbox.number("SELECT count(*) FROM \(sandbox.schema).logs") < 1_000
+                }
+                first.send(SIGKILL)
+            }
+            let runs = "\(sandbox.namespace).procedure_run"
+            try await sandbox.execute(
+                "UPDATE \(runs) SET beat_at = now() - interval '3 hours', lease_until = now() - interval '2 hours'"
+            )
+            let (_, outcome) = try await sandbox.during(.producer, ["maintenance"], environment: environment) {
+                second in
+                try await until("it has taken the other over") {
+                    try await sandbox.number("SELECT count(*) FROM \(runs) WHERE lease_until > now()") == 1
+                }
+                try await second.stop()
+            }
+            try await Projects.letGo(sandbox)
+            #expect(outcome.status == .exited(1), "\(outcome.errors)")
+            #expect(try await sandbox.number("SELECT count(*) FROM \(runs)") == 1)
+            #expect(try await sandbox.value("SELECT error FROM \(runs)") == "stopped by SIGTERM")
+        }
+    }
 }
