@@ -23,7 +23,7 @@ struct Preparation: Sendable {
     ///
     /// A new session of PostgreSQL knows nothing of the catalogs: its first look at them took 15 to 40 ms, and later ones 4.
     ///
-    /// - `namespace`: the ledger's schema. Its table of runs is one that nobody has locked against readers.
+    /// - `namespace`: the ledger's schema; its table of migrations is one that nobody locks.
     func open(_ slots: Int, namespace: String) async {
         do {
             try await withTimeLimit(self.patience) { try await self.pool.open(slots) }
@@ -40,8 +40,14 @@ struct Preparation: Sendable {
         }
         do {
             try await withTimeLimit(self.patience) {
-                let runs = Target(name: "runs", schema: namespace, table: "run", key: ["run"], rule: Rule())
-                _ = try await self.pool.withConnection { try await TableFacts.read(runs, from: $0) }
+                let table = Target(
+                    name: "migration",
+                    schema: namespace,
+                    table: "migration",
+                    key: ["version"],
+                    rule: Rule()
+                )
+                _ = try await self.pool.withConnection { try await TableFacts.read(table, from: $0) }
             }
         } catch {
             // Before the first `producer setup` there is no ledger.
