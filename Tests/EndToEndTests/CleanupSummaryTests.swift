@@ -130,23 +130,14 @@ private struct ResultDocument: Decodable {
 
     @Test(arguments: [false, true]) func `that is stopped says what became of each`(isJSON: Bool) async throws {
         try await self.withTables { sandbox in
-            let locker = try await Servers.connect()
-            _ = try await locker.query("BEGIN")
-            // Its rows can be read, and the run planned.
-            _ = try await locker.query("LOCK TABLE \(sandbox.schema).events IN SHARE MODE")
-            let (_, outcome) = try await sandbox.during(
-                .producer,
-                ["cleanup", "Notes", "Events", "Stuck", "Unset", "--workers", "1"] + (isJSON ? ["--json"] : [])
-            ) { producer in
-                try await until("it waits for the table") {
-                    try await sandbox.number(
-                        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '\(sandbox.schema).events'::regclass"
-                    ) > 0
+            let events = "\(sandbox.schema).events"
+            let arguments = ["cleanup", "Notes", "Events", "Stuck", "Unset", "--workers", "1"]
+            let (_, outcome) = try await sandbox.holding(events) {
+                try await sandbox.during(.producer, arguments + (isJSON ? ["--json"] : [])) { producer in
+                    try await until("it waits for the table") { try await sandbox.isWaitedFor(events) }
+                    producer.send(SIGTERM)
                 }
-                producer.send(SIGTERM)
             }
-            _ = try await locker.query("ROLLBACK")
-            await locker.close()
             #expect(outcome.status == .exited(1), "\(outcome.errors)")
             if isJSON {
                 let results = try outcome.json([ResultDocument].self)
@@ -167,21 +158,16 @@ private struct ResultDocument: Decodable {
 
     @Test func `whose workers end again and again says what became of each target`() async throws {
         try await self.withTables { sandbox in
-            let locker = try await Servers.connect()
-            _ = try await locker.query("BEGIN")
-            _ = try await locker.query("LOCK TABLE \(sandbox.schema).events IN SHARE MODE")
-            let (_, outcome) = try await sandbox.during(
-                .producer,
-                ["cleanup", "Events", "Notes", "Unset", "--workers", "1"]
-            ) { producer in
-                try await until("it has no worker any more", within: .seconds(120)) {
-                    let all = try ProcessTable.pids(with: "EBB_NAMESPACE", sandbox.namespace)
-                    for pid in all where pid != producer.pid { kill(pid_t(pid), SIGKILL) }
-                    return !producer.isAlive
+            let arguments = ["cleanup", "Events", "Notes", "Unset", "--workers", "1"]
+            let (_, outcome) = try await sandbox.holding("\(sandbox.schema).events") {
+                try await sandbox.during(.producer, arguments) { producer in
+                    try await until("it has no worker any more") {
+                        let all = try ProcessTable.pids(with: "EBB_NAMESPACE", sandbox.namespace)
+                        for pid in all where pid != producer.pid { kill(pid_t(pid), SIGKILL) }
+                        return !producer.isAlive
+                    }
                 }
             }
-            _ = try await locker.query("ROLLBACK")
-            await locker.close()
             #expect(outcome.status == .exited(1), "\(outcome.errors)")
             let reason = "because its local workers end by themselves"
             #expect(outcome.errors.contains("stopped \(reason); runs under way go on"), "\(outcome.errors)")

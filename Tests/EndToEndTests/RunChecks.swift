@@ -1,3 +1,4 @@
+import PostgresClient
 import RedisClient
 import Testing
 
@@ -156,5 +157,21 @@ extension Sandbox {
         #expect(outcome.output == "", "\(arguments)", sourceLocation: sourceLocation)
         #expect(outcome.complaints.count == 1, "\(outcome.errors)", sourceLocation: sourceLocation)
         #expect(outcome.errors.contains(fragment), "\(outcome.errors)", sourceLocation: sourceLocation)
+    }
+
+    /// Runs `body` while nobody can delete from a table of the sandbox; its rows can be read, and a run planned.
+    func holding<Value>(_ table: String, _ body: () async throws -> Value) async throws -> Value {
+        let holder = try await Servers.connect()
+        _ = try await holder.query("BEGIN")
+        _ = try await holder.query("LOCK TABLE \(table) IN SHARE MODE")
+        let value = try await body()
+        _ = try await holder.query("ROLLBACK")
+        await holder.close()
+        return value
+    }
+
+    /// Whether somebody waits for a lock on a table.
+    func isWaitedFor(_ table: String) async throws -> Bool {
+        try await self.number("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '\(table)'::regclass") > 0
     }
 }

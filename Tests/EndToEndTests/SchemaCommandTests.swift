@@ -1,5 +1,4 @@
 import Foundation
-import PostgresClient
 import Testing
 
 /// Commands on a target that is cleaned in each schema of a group.
@@ -61,28 +60,19 @@ import Testing
 
     @Test func `is accounted for in each when the command is stopped in the middle`() async throws {
         try await self.withSchemas(["a", "b"]) { sandbox in
-            let locker = try await Servers.connect()
-            _ = try await locker.query("BEGIN")
-            // Its rows can be read, and the run planned.
-            _ = try await locker.query("LOCK TABLE \(sandbox.schema)_b.files IN SHARE MODE")
-            let (_, outcome) = try await sandbox.during(
-                .producer,
-                ["cleanup", "Files", "Nothing", "--workers", "1", "--json"]
-            ) { producer in
-                try await until("only the locked one is left") {
-                    guard try await sandbox.number("SELECT count(*) FROM \(sandbox.schema)_a.files") == 0 else {
-                        return false
+            let locked = "\(sandbox.schema)_b.files"
+            let (_, outcome) = try await sandbox.holding(locked) {
+                try await sandbox.during(.producer, ["cleanup", "Files", "Nothing", "--workers", "1", "--json"]) {
+                    producer in
+                    try await until("only the locked one is left") {
+                        guard try await sandbox.isWaitedFor(locked) else { return false }
+                        return try await sandbox.number(
+                            "SELECT count(*) FROM \(sandbox.namespace).run WHERE finished_at IS NULL"
+                        ) == 1
                     }
-                    let runs = "SELECT count(*) FROM \(sandbox.namespace).run WHERE finished_at IS NULL"
-                    guard try await sandbox.number(runs) == 1 else { return false }
-                    return try await sandbox.number(
-                        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '\(sandbox.schema)_b.files'::regclass"
-                    ) > 0
+                    producer.send(SIGTERM)
                 }
-                producer.send(SIGTERM)
             }
-            _ = try await locker.query("ROLLBACK")
-            await locker.close()
             #expect(outcome.status == .exited(1), "\(outcome.errors)")
             let results = try outcome.json([ResultDocument].self)
             #expect(results.map(\.schema) == ["\(sandbox.schema)_a", "\(sandbox.schema)_b", nil])

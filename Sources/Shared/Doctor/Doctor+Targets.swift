@@ -21,37 +21,27 @@ extension Doctor {
         }
         if let group = target.group { return await self.group(group, target, knobs, connection) }
         if let missing = await self.missingPreset(target, connection) { return [missing] }
-        var findings = await self.table(target, knobs, connection)
-        for var child in target.drainFirst {
-            // As for the run, it is the schema where the parent's table was found that counts.
-            do { child.schema = try await self.schema(of: target, connection) } catch {
-                findings.append(
-                    Finding(.problem, "target", target: child.name, "its table could not be looked for: \(error)")
-                )
-                continue
-            }
-            findings += await self.table(child, knobs, connection)
-        }
+        let findings = await self.table(target, knobs, connection)
+        guard !target.drainFirst.isEmpty else { return findings }
         return findings
-    }
-
-    /// The schema of a target's table, by the search path where the target names none; nil without such a table.
-    private func schema(of target: Target, _ connection: PostgresConnection) async throws -> String? {
-        if let schema = target.schema { return schema }
-        return try await self.rows(
-            "SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)",
-            [SQLText.quoted(target.table)],
-            connection
-        ).first?.text(0)
+            + (await self.made("target", target: target.name) {
+                // As for the run, it is the schema where the parent's table was found that counts.
+                let schema = try await TableFacts.schema(of: target, connection)
+                var findings: [Finding] = []
+                for var child in target.drainFirst {
+                    child.schema = schema ?? child.schema
+                    findings += await self.table(child, knobs, connection)
+                }
+                return findings
+            })
     }
 
     /// A finding when a shipped target's table is not there: presets are on by default, also where another product's
     /// database is cleaned.
     private func missingPreset(_ target: Target, _ connection: PostgresConnection) async -> Finding? {
         guard self.services.catalog.ofPresets.contains(target.name) else { return nil }
-        let name = target.schema.map { SQLText.quoted($0, target.table) } ?? SQLText.quoted(target.table)
         do {
-            if try await TableFacts.exists(target, connection) { return nil }
+            if try await TableFacts.schema(of: target, connection) != nil { return nil }
         } catch {
             return Finding(.problem, "target", target: target.name, "its table could not be looked for: \(error)")
         }
@@ -59,7 +49,7 @@ extension Doctor {
             .warning,
             "target",
             target: target.name,
-            "there is no table \(name) in this database; without the product that has it, take the preset out of presets"
+            "there is no table \(target.tableName) in this database; without the product that has it, take the preset out of presets"
         )
     }
 
@@ -95,7 +85,7 @@ extension Doctor {
     private func table(_ target: Target, _ knobs: KnobValues, _ connection: PostgresConnection) async -> [Finding] {
         let resolved: ResolvedTarget
         do {
-            if target.isOptional, try await !TableFacts.exists(target, connection) {
+            if target.isOptional, try await TableFacts.schema(of: target, connection) == nil {
                 return [
                     Finding(
                         .ok,

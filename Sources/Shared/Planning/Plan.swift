@@ -94,7 +94,7 @@ extension Plan {
         var found: [Target] = []
         for var child in children {
             child.schema = self.resolved.facts.schema
-            if child.isOptional, try await !TableFacts.exists(child, connection) { continue }
+            if child.isOptional, try await TableFacts.schema(of: child, connection) == nil { continue }
             found.append(child)
         }
         return found

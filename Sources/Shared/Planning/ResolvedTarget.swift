@@ -216,3 +216,8 @@ package struct ResolvedTarget: Sendable {
         }
     }
 }
+
+extension Target {
+    /// Its table as SQL names it, with its schema where it has one.
+    var tableName: String { self.schema.map { SQLText.quoted($0, self.table) } ?? SQLText.quoted(self.table) }
+}

@@ -14,10 +14,12 @@ extension TableFacts {
         }
     }
 
-    /// Whether there is a target's table.
-    package static func exists(_ target: Target, _ connection: PostgresConnection) async throws -> Bool {
-        let name = target.schema.map { SQLText.quoted($0, target.table) } ?? SQLText.quoted(target.table)
-        return try await connection.query("SELECT to_regclass($1) IS NOT NULL", [name]).rows.first?.bool(0) == true
+    /// The schema that a target's table is in, by the search path where the target names none; nil without such a table.
+    static func schema(of target: Target, _ connection: PostgresConnection) async throws -> String? {
+        try await connection.query(
+            "SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)",
+            [target.tableName]
+        ).rows.first?.text(0)
     }
 
     private static func read(_ target: Target, _ connection: isolated PostgresConnection) throws -> TableFacts {

@@ -74,7 +74,7 @@ package struct RunContext: Sendable {
             if target.group != nil, try await Self.isGone(record.schema, connection) {
                 throw Obstacle.schemaGone(run: run, schema: record.schema)
             }
-            if target.isOptional, try await !TableFacts.exists(target, connection) {
+            if target.isOptional, try await TableFacts.schema(of: target, connection) == nil {
                 throw Obstacle.tableGone(run: run, table: target.table)
             }
             throw error
